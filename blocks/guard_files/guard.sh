@@ -1,0 +1,110 @@
+#!/bin/sh
+# Undo or disarm one guarded change. Lives in the directory of its run, with everything it needs:
+#   run, deadline     what this is about
+#   state             armed | disarmed | undone | failed, with the time
+#   files             BACKUP<TAB>PATH of each file as it was before the run
+#   addresses         ADDRESS/PREFIX<TAB>INTERFACE<TAB>LABEL<TAB>BROADCAST of each address, in their order
+#   routes            `ip -4 route show` of before
+#   undo.log          what an undo did
+# Usage: guard.sh undo | disarm
+set -u
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+here=$(cd "$(dirname "$0")" && pwd) || exit 1
+run=$(cat "$here/run")
+unit=deliverability-guard-$run
+# One at a time: a disarm and a deadline that meet must not both win.
+exec 9>>"$here/lock" && flock 9
+
+say() {
+  echo "$*"
+  printf '%s %s\n' "$(date -u +%FT%TZ)" "$*" >>"$here/undo.log"
+  logger -t deliverability-guard -- "run $run: $*"
+}
+
+set_state() {
+  printf '%s %s\n' "$1" "$(date -u +%FT%TZ)" >"$here/state.new" && sync "$here/state.new" && mv "$here/state.new" "$here/state"
+}
+
+# A unit that removes itself must not stop the service it runs in: only the timer is stopped.
+remove_timer() {
+  systemctl disable --now --quiet "$unit.timer"
+  rm -f "/etc/systemd/system/$unit.timer" "/etc/systemd/system/$unit.service" "/var/lib/systemd/timers/stamp-$unit.timer"
+  systemctl daemon-reload
+}
+
+restore_files() {
+  while IFS='	' read -r backup path; do
+    cmp -s "$backup" "$path" && continue
+    cp -p "$path" "$here/replaced-$(basename "$path")" 2>/dev/null # whatever stood there is evidence
+    if cp -p "$backup" "$path.guard-new" && sync "$path.guard-new" && mv "$path.guard-new" "$path"; then
+      say "restored $path from $backup"
+    else
+      say "FAILED to restore $path from $backup"
+    fi
+  done <"$here/files"
+}
+
+is_live() { ip -o -4 addr show dev "$2" | grep -qF " $1 "; }
+
+restore_addresses() {
+  while IFS='	' read -r address interface label broadcast; do
+    is_live "$address" "$interface" && continue
+    if ip addr add "$address" ${broadcast:+brd "$broadcast"} dev "$interface" label "$label"; then
+      say "added $address to $interface"
+    else
+      say "FAILED to add $address to $interface"
+    fi
+  done <"$here/addresses"
+}
+
+restore_routes() {
+  while read -r route; do
+    ip -4 route show | sed 's/ *$//' | grep -qxF "$route" && continue
+    # shellcheck disable=SC2086 # a route is a list of words
+    if ip -4 route replace $route; then say "restored route $route"; else say "FAILED to restore route $route"; fi
+  done <"$here/routes"
+}
+
+reload_postfix() {
+  if postfix check && postfix reload; then say "reloaded Postfix"; else say "FAILED to reload Postfix"; fi
+}
+
+missing() {
+  while IFS='	' read -r backup path; do cmp -s "$backup" "$path" || echo "$path"; done <"$here/files"
+  while IFS='	' read -r address interface _; do is_live "$address" "$interface" || echo "$address"; done <"$here/addresses"
+  while read -r route; do ip -4 route show | sed 's/ *$//' | grep -qxF "$route" || echo "route $route"; done <"$here/routes"
+}
+
+undo() {
+  say "undoing: not confirmed by $(cat "$here/deadline"), or told to"
+  restore_files
+  restore_addresses
+  restore_routes
+  reload_postfix
+  left=$(missing)
+  if [ -z "$left" ]; then
+    set_state undone
+    say "the old state is back"
+    remove_timer
+    return 0
+  fi
+  set_state failed
+  say "the old state is NOT back: $(echo "$left" | tr '\n' ' ')"
+  return 5
+}
+
+read -r state _ <"$here/state"
+case "$1:$state" in
+undo:armed | undo:failed) undo ;;
+undo:*) echo "nothing to undo: $(cat "$here/state")" ;;
+disarm:armed) set_state disarmed && remove_timer && echo "disarmed" ;;
+disarm:disarmed) echo "disarmed" ;;
+disarm:*)
+  echo "cannot disarm: $(cat "$here/state")" >&2
+  exit 3
+  ;;
+*)
+  echo "usage: guard.sh undo | disarm" >&2
+  exit 64
+  ;;
+esac

@@ -1,0 +1,195 @@
+"""The sending host: one look at its footprint, and each kind of change a plan may hold."""
+
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from blocks.resolver import PublicResolver
+from blocks.ssh_host import Reader, Result, Writer
+from deliverability.errors import CommandFailed, Conflict, HostError
+from deliverability.estate import Estate
+from deliverability.footprint.observation import Footprint, HostFile, Table
+from deliverability.network.addresses import parse_addresses, parse_listeners, parse_routes
+from deliverability.plan import AddAddress, Change, EditFile, ReloadService, RemoveAddress
+from deliverability.postfix import main_cf, queue, transports
+
+QMGR_START = (("ps", "-C", "qmgr", "-o", "lstart="), ("date", "+%z"))
+RELOADS = 3
+RELOAD_SECONDS = 1.0
+
+QUEUE_LIMIT = 5000
+"""Queued messages that are looked into one by one; a longer queue is no time for a cleanup."""
+
+
+def read_footprint(host: Reader, estate: Estate, resolver: PublicResolver) -> Footprint:
+    """Everything a cleanup has to know, in few round trips. Raises MalformedFile, HostError, HostUnreachable."""
+    mta = estate.mta
+    paths = [mta.master_cf, mta.main_cf, mta.interfaces, mta.rehab_cron]
+    texts, facts = _split(
+        host.run_all(
+            *(("cat", "--", path) for path in paths),
+            ("stat", "-L", "-c", "%n\t%a\t%U:%G\t%Z", "--", *paths),
+            ("ip", "-j", "addr", "show"),
+            ("ip", "-j", "route", "show"),
+            ("cat", "--", *(f"/proc/sys/net/ipv4/conf/{name}/promote_secondaries" for name in ("all", mta.interface))),
+            ("ss", "-Hltn"),
+            ("postqueue", "-j"),
+            *QMGR_START,
+            ("printenv", "SSH_CONNECTION"),
+        ),
+        len(paths),
+    )
+    stats, addresses, routes, promote, sockets, queued, started, zone, connection = facts
+    if texts[0].exit_code != 0:
+        raise HostError(
+            f"{host.host.name}: cannot read {mta.master_cf}: {texts[0].stderr.strip()}",
+            next_step="is Postfix installed there, and is mta.master_cf in the estate file right?",
+        )
+    _need(host, *texts[:3], addresses, routes, promote, sockets, queued)
+    owners = {line.split("\t")[0]: line.split("\t")[1:] for line in stats.stdout.splitlines()}
+    files = [
+        HostFile(path=path, text=text.stdout, mode=owners[path][0], owner=owners[path][1])
+        for path, text in zip(paths, texts, strict=True)
+        if text.exit_code == 0
+    ]
+    changed = max(int(owners[path][2]) for path in (mta.master_cf, mta.main_cf))
+    loaded = _began(started.stdout, zone.stdout) >= changed
+    return Footprint(
+        host=host.host.name,
+        master_cf=files[0],
+        main_cf=files[1],
+        interfaces=files[2],
+        rehab_cron=files[3] if len(files) > 3 else None,
+        tables=_read_tables(host, files[1]),
+        sourced_interfaces=_read_folder(host, f"{mta.interfaces}.d"),
+        addresses=parse_addresses(addresses.stdout),
+        routes=parse_routes(routes.stdout),
+        promote_secondaries="1" in promote.stdout.split(),
+        ssh_address=(connection.stdout.split() or ["", "", host.local_address])[2],
+        listeners=tuple(sorted(parse_listeners(sockets.stdout))),
+        queued_transports=_queued_transports(host, queued.stdout),
+        configuration_loaded=loaded,
+        published=resolver.authorised(estate.domains),
+    )
+
+
+def apply(host: Writer, change: Change, estate: Estate) -> str:
+    """Make one change if it is not made yet; what was done, in words. Raises Conflict, HostError."""
+    match change:
+        case EditFile():
+            written = host.replace_text(change.path, change.before, change.after)
+            if change.path == estate.mta.interfaces:
+                _check_interfaces(host, estate)
+            return "written" if written else "was written already"
+        case RemoveAddress():
+            return _remove_address(host, change)
+        case AddAddress():
+            return _add_address(host, change)
+        case ReloadService():
+            return _reload(host, (estate.mta.master_cf, estate.mta.main_cf))
+
+
+def _check_interfaces(host: Writer, estate: Estate) -> None:
+    """What ifupdown itself says about the interfaces file; raises CommandFailed with its words."""
+    host.run("ifquery", "--list", "-i", estate.mta.interfaces)
+    host.run("ifup", "--no-act", "--force", "-i", estate.mta.interfaces, estate.mta.interface)
+
+
+def _remove_address(host: Writer, change: RemoveAddress) -> str:
+    before = _live(host)
+    if change.address not in before:
+        return "was gone already"
+    host.run("ip", "addr", "del", f"{change.address}/{change.prefix}", "dev", change.interface)
+    # That this answer arrives also shows that the session outlived the removal.
+    lost = before - _live(host) - {change.address}
+    if lost:
+        raise Conflict(f"{host.host.name}: removing {change.address} took {', '.join(sorted(lost))} with it")
+    return "removed"
+
+
+def _add_address(host: Writer, change: AddAddress) -> str:
+    if change.address in _live(host):
+        return "was there already"
+    broadcast = ("brd", change.broadcast) if change.broadcast else ()
+    address = f"{change.address}/{change.prefix}"
+    host.run("ip", "addr", "add", address, *broadcast, "dev", change.interface, "label", change.label)
+    return "added"
+
+
+def _live(host: Reader) -> frozenset[str]:
+    return frozenset(live.address for live in parse_addresses(host.run("ip", "-j", "addr", "show").stdout))
+
+
+def _split(results: list[Result], count: int) -> tuple[list[Result], list[Result]]:
+    return results[:count], results[count:]
+
+
+def _need(host: Reader, *results: Result) -> None:
+    for result in results:
+        if result.exit_code != 0:
+            raise CommandFailed(f"{host.host.name}: {' '.join(result.argv)}: {result.stderr.strip()[-300:]}")
+
+
+def _reload(host: Writer, files: tuple[str, ...]) -> str:
+    """Reload until the running Postfix is seen to have read the files.
+
+    Process times have whole seconds: a reload within the second of the write cannot be told from one before it.
+    """
+    host.run("postfix", "check")
+    for _ in range(RELOADS):
+        host.run("postfix", "reload")
+        time.sleep(RELOAD_SECONDS)
+        started, zone, *stats = host.run_all(*QMGR_START, *(("stat", "-L", "-c", "%Z", "--", file) for file in files))
+        if _began(started.stdout, zone.stdout) >= max(int(result.stdout) for result in stats):
+            return "postfix check passed, reloaded"
+    raise HostError(f"{host.host.name}: postfix reload ended with 0, but the queue manager was not started again")
+
+
+def _began(lstart: str, zone: str) -> int:
+    """Unix time at which the queue manager began, 0 if there is none. Every reload starts a new one."""
+    times = [
+        datetime.strptime(f"{line.strip()} {zone.strip()}", "%a %b %d %H:%M:%S %Y %z")
+        for line in lstart.splitlines()
+        if line.strip()
+    ]
+    return max((int(time.timestamp()) for time in times), default=0)
+
+
+def _read_tables(host: Reader, file: HostFile) -> tuple[Table, ...]:
+    wanted = transports.tables(main_cf.parse(file.text, file.path))
+    paths = sorted({(path, kind) for _, kind, path in wanted if path.startswith("/")})
+    results = host.run_all(*(("cat", "--", path) for path, _ in paths)) if paths else []
+    return tuple(
+        Table(path=path, kind=kind, text=result.stdout if result.exit_code == 0 else "")
+        for (path, kind), result in zip(paths, results, strict=True)
+    )
+
+
+def _read_folder(host: Reader, folder: str) -> tuple[HostFile, ...]:
+    """The files an interfaces file may take in; their owner and mode are of no interest, none of them is edited."""
+    names = host.run("ls", "-1", "--", folder, check=False).stdout.split("\n")
+    paths = [f"{folder}/{name}" for name in names if name]
+    results = host.run_all(*(("cat", "--", path) for path in paths))
+    return tuple(
+        HostFile(path=path, text=result.stdout, owner="", mode="")
+        for path, result in zip(paths, results, strict=True)
+        if result.exit_code == 0
+    )
+
+
+def _queued_transports(host: Reader, listing: str) -> dict[str, str]:
+    ids = [message.queue_id for message in queue.parse(listing)]
+    if len(ids) > QUEUE_LIMIT:
+        raise HostError(
+            f"{host.host.name}: {len(ids)} messages are queued, {QUEUE_LIMIT} is the limit for looking into each",
+            next_step="postqueue -f on the host, and come back when the queue is short",
+        )
+    bound: dict[str, str] = {}
+    for chunk in _chunks(ids, 100):
+        found = host.run("postcat", "-e", "-q", *chunk, check=False).stdout
+        bound |= queue.parse_filters(found)
+    return {queue_id: transports.transport_of(bound_to) for queue_id, bound_to in bound.items() if bound_to}
+
+
+def _chunks(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

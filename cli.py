@@ -1,0 +1,320 @@
+"""The `runbook` command. Data goes to stdout, progress and prose to stderr; exit codes as in docs/reference/cli.md.
+
+Imports stay inside the commands: Prefect reads its settings when it is imported, and `--help` should not wait for it.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from deliverability.errors import RunbookError
+
+if TYPE_CHECKING:
+    from deliverability.finding import Finding
+
+UsageError = typer.BadParameter.__mro__[1]
+"""Typer's own base of all wrong usage, which it does not export; its exit code 2 would mean "changes pending" here."""
+
+USAGE = 64
+CHANGES_PENDING = 2
+FINDINGS = 6
+AT_A_GATE = 10
+INTERRUPTED = 130
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="The deliverability runbook: plan, approve, change under a guard, verify, report.\n\n"
+    "Try it without any server of your own: `runbook rehearse`",
+)
+
+EstateName = Annotated[str, typer.Option("--estate", "-e", help="A name in estates/, or a path ending in .toml")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable, on stdout; changes nothing else")]
+ProcedureName = Annotated[str, typer.Argument(help="For example snowshoe-cleanup")]
+
+
+@app.command()
+def rehearse(
+    procedure: Annotated[str | None, typer.Argument(help="Procedure to run; snowshoe-cleanup if none is kept")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave estate, server and worker running, until Ctrl-C")] = False,
+    port: Annotated[int, typer.Option(help="Port of the UI on this machine's loopback")] = 4200,
+) -> int:
+    """Start the rehearsal estate and run a procedure in it, through its gate.
+
+    Without a terminal the gate is passed unattended, and the report says so.
+
+    `runbook rehearse`   `runbook rehearse --keep`
+    """
+    from deployments import rehearse as rehearsals
+
+    if keep:
+        return rehearsals.keep(procedure, port, err.print)
+    return rehearsals.once(procedure or "snowshoe-cleanup", attended=sys.stdin.isatty())
+
+
+@app.command()
+def plan(procedure: ProcedureName, estate: EstateName = "performancewest", as_json: AsJson = False) -> int:
+    """Observe and plan only: print what a run would change. Exit 0: nothing to do; 2: changes pending.
+
+    `runbook plan snowshoe-cleanup --estate rehearsal`
+    """
+    _enter(estate)
+    from flows import catalogue
+    from reports import render
+
+    made = catalogue.find(procedure).plan(estate)
+    if as_json:
+        _json({"plan": made.model_dump(mode="json"), "digest": made.digest})
+    else:
+        print(render.plan_markdown(made), end="")
+    return 0 if made.empty else CHANGES_PENDING
+
+
+@app.command()
+def run(
+    procedure: ProcedureName,
+    estate: EstateName = "performancewest",
+    unattended: Annotated[bool, typer.Option("--unattended", help="No person decides; the rehearsal only")] = False,
+) -> int:
+    """Run a procedure in this process; the gate is a prompt at this terminal.
+
+    `runbook run snowshoe-cleanup --estate rehearsal`
+    """
+    _enter(estate)
+    from flows import catalogue
+    from reports.record import Record
+
+    state = catalogue.find(procedure).flow(estate=estate, unattended=unattended, return_state=True)
+    record = state.data if isinstance(state.data, Record) else state.result(raise_on_failure=False)
+    if isinstance(record, RunbookError):
+        raise record
+    if not isinstance(record, Record):
+        raise RunbookError(f"the run ended as {state.name}: {state.message}")
+    _tell(record)
+    return record.exit_code
+
+
+@app.command()
+def up(
+    estate: EstateName = "performancewest",
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1")] = 4200,
+) -> int:
+    """Start the Prefect server and worker on this machine and register the deployments."""
+    home = _enter(estate)
+    from deployments import server
+
+    extra = {name: os.environ[name] for name in ("RUNBOOK_REHEARSAL_STATE", "RUNBOOK_VAR") if name in os.environ}
+    status = server.up(home, port, extra=extra, say=err.print)
+    err.print(f"{status.url} is up; log in with the line in {status.login_file}")
+    return 0
+
+
+@app.command()
+def down(estate: EstateName = "performancewest") -> int:
+    """Stop server and worker. Runs that wait for a person wait on, in the database."""
+    home = _enter(estate)
+    from deployments import server
+
+    server.down(home, say=err.print)
+    return 0
+
+
+@app.command()
+def status(estate: EstateName = "performancewest", as_json: AsJson = False) -> int:
+    """Whether server and worker run, and where. Exit 0 if both do."""
+    home = _enter(estate)
+    from deployments import server
+
+    now = server.status(home)
+    if as_json:
+        _json({"status": now.model_dump(mode="json"), "up": now.up})
+    else:
+        out.print(f"server   {now.server or 'not running'}\nworker   {now.worker or 'not running'}")
+        out.print(f"UI       {now.url if now.healthy else 'start it: runbook up'}")
+    return 0 if now.up else 1
+
+
+@app.command()
+def approvals(estate: EstateName = "performancewest", as_json: AsJson = False) -> int:
+    """What waits for a person: run, digest, deadline, link. Exit 10 if something does."""
+    home = _enter(estate)
+    from deployments import approvals as waiting_rooms
+
+    waiting = waiting_rooms.waiting(home)
+    if as_json:
+        _json({"waiting": [item.model_dump(mode="json") for item in waiting]})
+        return AT_A_GATE if waiting else 0
+    for item in waiting:
+        out.print(f"{item.name}   {item.flow}   digest {item.digest[:12]}   until {item.deadline:%Y-%m-%d %H:%M} UTC")
+        out.print(f"  {item.link}")
+        print(item.shown)
+    if not waiting:
+        err.print("nothing waits for a person")
+    return AT_A_GATE if waiting else 0
+
+
+@app.command()
+def approve(
+    run: Annotated[str, typer.Argument(help="Run name, or the beginning of its id")],
+    digest: Annotated[str, typer.Option(help="The first 12 characters of the plan's digest")],
+    by: Annotated[str, typer.Option(help="Who approves")],
+    reason: Annotated[str, typer.Option(help="Why")],
+    estate: EstateName = "performancewest",
+) -> int:
+    """Approve the plan that a run waits with.
+
+    `runbook approve brave-otter --digest 1f0c93a2b4d6 --by "Ann Lee" --reason "CHG-1432"`
+    """
+    return _answer(estate, run, "approve", digest, by, reason)
+
+
+@app.command()
+def reject(
+    run: Annotated[str, typer.Argument(help="Run name, or the beginning of its id")],
+    by: Annotated[str, typer.Option(help="Who rejects")],
+    reason: Annotated[str, typer.Option(help="Why")] = "",
+    estate: EstateName = "performancewest",
+) -> int:
+    """Reject the plan that a run waits with.
+
+    `runbook reject brave-otter --by "Ann Lee" --reason "not during the campaign"`
+    """
+    return _answer(estate, run, "reject", "", by, reason)
+
+
+@app.command()
+def reports(
+    run: Annotated[str | None, typer.Argument(help="Run to show; none: list all")] = None, as_json: AsJson = False
+) -> int:
+    """List the reports, or show one."""
+    from reports import store
+
+    if run is not None:
+        stored = store.find(run)
+        print(json.dumps(stored.data, indent=2) if as_json else stored.markdown.read_text(), end="")
+        return 0
+    found = store.find_all()
+    if as_json:
+        _json({"reports": [stored.data for stored in found]})
+        return 0
+    for stored in found:
+        data = stored.data
+        print(f"{stored.run}  {data['procedure']}  {data['estate']}  {data['status']}  {stored.markdown}")
+    if not found:
+        err.print(f"no reports in {store.var() / 'reports'} yet")
+    return 0
+
+
+@app.command()
+def schema() -> int:
+    """Print the JSON schema of the estate file."""
+    from deliverability.estate import Estate
+
+    print(json.dumps(Estate.model_json_schema(), indent=2))
+    return 0
+
+
+@app.command()
+def doctor(estate: EstateName = "performancewest", as_json: AsJson = False) -> int:
+    """Check every connection, key and service the estate needs. Exit 6 if something is wrong; nothing is changed."""
+    home = _enter(estate)
+    from deliverability.finding import failed
+    from deployments import server
+    from flows import doctor as examination
+    from flows.opening import open_estate
+
+    findings = [*examination.examine(open_estate(estate)), examination.prefect(server.status(home).healthy)]
+    if as_json:
+        _json({"findings": [finding.model_dump(mode="json") for finding in findings]})
+    else:
+        _table(findings)
+    return FINDINGS if failed(findings) else 0
+
+
+def main() -> None:
+    """Entry point: every way a command can end, as an exit code."""
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        result = typer.main.get_command(app).main(arguments, prog_name="runbook", standalone_mode=False)
+    except UsageError as error:
+        error.show()
+        return USAGE
+    except (typer.Abort, KeyboardInterrupt):
+        err.print("interrupted")
+        return INTERRUPTED
+    except RunbookError as error:
+        err.print(str(error), style="red", markup=False)
+        return error.exit_code
+    return result if isinstance(result, int) else 0
+
+
+def _enter(estate: str) -> Path:
+    """The Prefect home that goes with an estate, with this process made ready for it; before Prefect is imported.
+
+    For the rehearsal that includes the way into its network.
+    """
+    from deployments import rehearse as rehearsals
+    from deployments import settings
+
+    if estate == rehearsals.NAME:
+        rehearsals.join()
+        home = rehearsals.prefect_home()
+    else:
+        home = settings.default_home()
+    settings.join(home)
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
+    return home
+
+
+def _answer(estate: str, run: str, choice: str, digest: str, by: str, reason: str) -> int:
+    home = _enter(estate)
+    from deployments import approvals as waiting_rooms
+
+    waiting_rooms.answer(run, choice, digest, by, reason, home=home)
+    err.print(f"{choice} was sent to {run}")
+    return 0
+
+
+def _tell(record: Any) -> None:
+    from reports import store
+
+    if record.findings:
+        _table(record.findings)
+    out.print(f"{record.status}: {record.summary}", markup=False)
+    out.print(f"report  {store.var() / 'reports' / record.procedure / (record.run + '.md')}", markup=False)
+    for item in record.open_items:
+        err.print(f"next: {item}", markup=False)
+
+
+def _table(findings: "list[Finding]") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("verdict", "check", "observed", "where")
+    colour = {"ok": "green", "fail": "red", "warning": "yellow", "unknown": "magenta"}
+    for finding in findings:
+        style = colour.get(finding.verdict, "dim")
+        observed = finding.observed + (f"\nnext: {finding.fix}" if finding.fix else "")
+        table.add_row(f"[{style}]{finding.verdict}[/]", *map(escape, (finding.check, observed, finding.where)))
+    out.print(table)
+
+
+def _json(data: dict[str, Any]) -> None:
+    print(json.dumps({"schema": 1, **data}, indent=2, sort_keys=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""What must be true after a cleanup, checked on a fresh observation: pure, one finding for each thing."""
+
+from collections.abc import Iterable, Iterator
+
+from deliverability import cron
+from deliverability.estate import Estate
+from deliverability.finding import Finding, Verdict
+from deliverability.footprint import planning
+from deliverability.footprint.observation import Footprint, HostFile
+from deliverability.network import interfaces
+from deliverability.plan import Plan
+from deliverability.postfix import master_cf
+
+
+def findings(plan: Plan, after: Footprint, estate: Estate, at: str) -> list[Finding]:
+    """The evidence that the host is what the plan said, from a look taken at `at` over a new connection."""
+    checks = (_files, _services, _ports, _addresses, _queue, _ssh, _repeat)
+    return [finding.model_copy(update={"at": at}) for check in checks for finding in check(plan, after, estate)]
+
+
+def _finding(check: str, good: bool, expected: str, observed: str, where: str) -> Finding:
+    return Finding(
+        check=check, verdict=Verdict.OK if good else Verdict.FAIL, expected=expected, observed=observed, where=where
+    )
+
+
+def _files(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
+    candidates = (after.master_cf, after.main_cf, after.interfaces, after.rehab_cron)
+    files: dict[str, HostFile] = {file.path: file for file in candidates if file is not None}
+    for edit in plan.edits():
+        file = files.get(edit.path)
+        same = file is not None and file.text == edit.after
+        seen = f"{'as planned' if same else 'differs'}, {file.owner} {file.mode}" if file else "missing"
+        yield _finding(f"{edit.path} to the byte", same, "as planned", seen, after.host)
+
+
+def _services(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
+    names = {service.name for service in master_cf.parse(after.master_cf.text, after.master_cf.path).services}
+    lost = estate.kept_transports() - names
+    yield _finding("transports of the streams", not lost, "all defined", f"missing: {_list(lost)}", after.host)
+    loaded = "has" if after.configuration_loaded else "has not"
+    yield _finding(
+        "running Postfix",
+        after.configuration_loaded,
+        "has read its present files",
+        f"{loaded} read its present files",
+        after.host,
+    )
+
+
+def _ports(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
+    for edit in plan.edits():
+        for item in edit.items:
+            word, _, rest = item.partition(" ")
+            port = rest.partition(" ")[0].rpartition(":")[2]
+            if word == "port" and port.isdigit():
+                is_open = int(port) in after.ports()
+                yield _finding(f"port {port}", not is_open, "closed", "open" if is_open else "closed", after.host)
+    for name, stream in estate.streams.items():
+        if stream.submission is not None:
+            is_open = stream.submission.port in after.ports()
+            check = f"port {stream.submission.port} of stream {name}"
+            yield _finding(check, is_open, "open", "open" if is_open else "closed", after.host)
+
+
+def _addresses(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
+    kept = estate.kept_addresses()
+    in_file = {binding.address for binding in interfaces.addresses(interfaces.parse(after.interfaces.text))}
+    for where, found in (("live", after.live()), ("file", in_file)):
+        ours = found & (estate.mta.pool_addresses() | kept)
+        yield _finding(f"addresses ({where})", ours == kept, _list(kept), _list(ours), after.host)
+
+
+def _queue(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
+    known = {service.name for service in master_cf.parse(after.master_cf.text, after.master_cf.path).services}
+    stranded = {queue_id for queue_id, transport in after.queued_transports.items() if transport not in known}
+    yield _finding("queued mail without a transport", not stranded, "none", _list(stranded), after.host)
+
+
+def _ssh(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
+    expected = str(estate.hosts[estate.mta.host].address)
+    yield _finding("SSH over a new connection", after.ssh_address == expected, expected, after.ssh_address, after.host)
+    active = cron.jobs(after.rehab_cron.text) if after.rehab_cron else ()
+    yield _finding("rehabilitation cron job", not active, "off", "on" if active else "off", after.host)
+
+
+def _repeat(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
+    again = planning.plan(after, estate)
+    seen = "nothing to do" if again.empty else f"{len(again.changes)} changes"
+    yield _finding("the same plan again", again.empty, "nothing to do", seen, after.host)
+
+
+def _list(items: Iterable[str]) -> str:
+    return ", ".join(sorted(items)) or "none"

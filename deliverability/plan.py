@@ -1,0 +1,123 @@
+"""A plan is data: an ordered list of changes, each with its before, its after and its inverse, under one digest.
+
+Nothing here knows how a change is made (blocks/) or how it is shown (reports/).
+"""
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SHORT_DIGEST = 12
+"""Characters of a digest that a person types or pastes at a gate: 48 bits, enough to name one plan."""
+
+
+class _Change(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str
+    why: str = ""
+
+
+class EditFile(_Change):
+    """Replace the whole text of a file, keeping its owner and mode. `items` names each thing that goes or comes."""
+
+    kind: Literal["edit-file"] = "edit-file"
+    path: str
+    before: str
+    after: str
+    items: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> str:
+        return self.path
+
+    def inverse(self) -> "EditFile":
+        return self.model_copy(update={"before": self.after, "after": self.before, "why": f"undo: {self.why}"})
+
+
+class _Address(_Change):
+    interface: str
+    address: str
+    prefix: int
+    label: str
+    broadcast: str | None = None
+
+    @property
+    def target(self) -> str:
+        return f"{self.address}/{self.prefix} on {self.interface}"
+
+
+class RemoveAddress(_Address):
+    """Remove one live address from an interface."""
+
+    kind: Literal["remove-address"] = "remove-address"
+
+    def inverse(self) -> "AddAddress":
+        return AddAddress(**self.model_dump(exclude={"kind", "why"}), why=f"undo: {self.why}")
+
+
+class AddAddress(_Address):
+    """Add one live address to an interface."""
+
+    kind: Literal["add-address"] = "add-address"
+
+    def inverse(self) -> "RemoveAddress":
+        return RemoveAddress(**self.model_dump(exclude={"kind", "why"}), why=f"undo: {self.why}")
+
+
+class ReloadService(_Change):
+    """Make a running service read its configuration again; done when it runs what its files say."""
+
+    kind: Literal["reload-service"] = "reload-service"
+    service: str
+
+    @property
+    def target(self) -> str:
+        return self.service
+
+    def inverse(self) -> "ReloadService":
+        return self
+
+
+Change = Annotated[EditFile | RemoveAddress | AddAddress | ReloadService, Field(discriminator="kind")]
+
+
+class Plan(BaseModel):
+    """What a procedure will do to one host, in this order, and nothing else.
+
+    `kept` says in words what stays, for the person who decides; it is no part of the digest.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    procedure: str
+    estate: str
+    host: str
+    changes: tuple[Change, ...] = ()
+    kept: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not self.changes
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the canonical JSON of the procedure, estate, host and changes.
+
+        The same observation gives the same digest on every machine: no time, no run, no path of ours is in it.
+        """
+        content = self.model_dump(mode="json", include={"procedure", "estate", "host", "changes"})
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+    @property
+    def short_digest(self) -> str:
+        return self.digest[:SHORT_DIGEST]
+
+    def edits(self) -> tuple[EditFile, ...]:
+        return tuple(change for change in self.changes if isinstance(change, EditFile))
+
+    def removed_addresses(self) -> tuple[RemoveAddress, ...]:
+        return tuple(change for change in self.changes if isinstance(change, RemoveAddress))

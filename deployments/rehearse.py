@@ -1,0 +1,75 @@
+"""A rehearsal: the estate, and in its network the same commands an operator would type."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from deliverability.errors import RehearsalError
+from deployments import settings
+from rehearsal import Estate, assert_isolated, enter, running
+from rehearsal.progress import stopwatch
+
+STATE_VARIABLE = "RUNBOOK_REHEARSAL_STATE"
+NAME = "rehearsal"
+
+Progress = Callable[[str], None]
+
+
+def join() -> None:
+    """Move this process into the network of the one running rehearsal, unless it is there already.
+
+    Has to come first in a process, before it has threads. Raises RehearsalError if none runs, or several do.
+    """
+    if STATE_VARIABLE not in os.environ:
+        found = running()
+        if len(found) != 1:
+            what = "no rehearsal estate is running" if not found else f"{len(found)} rehearsal estates are running"
+            hint = "runbook rehearse --keep" if not found else f"export {STATE_VARIABLE}={found[0]}   # choose one"
+            raise RehearsalError(what, next_step=hint)
+        os.environ[STATE_VARIABLE] = str(found[0])
+        enter(found[0])
+    assert_isolated()
+
+
+def prefect_home(state: Path | None = None) -> Path:
+    """A rehearsal has a Prefect of its own, which ends with it."""
+    return (state or Path(os.environ[STATE_VARIABLE])) / "prefect"
+
+
+def once(procedure: str, attended: bool) -> int:
+    """Start the estate, run a procedure in it, stop it; the exit code of the run."""
+    command = [sys.executable, "-m", "cli", "run", procedure, "--estate", NAME]
+    with Estate(stopwatch()) as estate:
+        environment = os.environ | {STATE_VARIABLE: str(estate.state)}
+        return _run_in_hub(estate, command if attended else [*command, "--unattended"], environment)
+
+
+def keep(procedure: str | None, port: int, say: Progress) -> int:
+    """Start estate, server and worker, publish the UI on this machine's loopback, and wait for Ctrl-C."""
+    with Estate(stopwatch()) as estate:
+        environment = os.environ | {STATE_VARIABLE: str(estate.state)}
+        up = [sys.executable, "-m", "cli", "up", "--estate", NAME, "--port", str(port)]
+        if code := _run_in_hub(estate, up, environment):
+            return code
+        estate.publish(port)
+        if procedure is not None:
+            _run_in_hub(estate, [sys.executable, "-m", "cli", "run", procedure, "--estate", NAME], environment)
+        login = settings.auth_file(prefect_home(estate.state)).read_text().strip()
+        say(f"UI         http://127.0.0.1:{port}   log in with {login}")
+        say("elsewhere  runbook plan snowshoe-cleanup --estate rehearsal; runbook approvals --estate rehearsal")
+        say("Ctrl-C ends everything")
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    return 0
+
+
+def _run_in_hub(estate: Estate, command: list[str], environment: dict[str, str]) -> int:
+    child: subprocess.Popen[bytes] = estate.hub_popen(command, env=environment)
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            # The terminal sent it to the child as well: how the run ends is the child's to say.
+            continue

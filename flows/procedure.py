@@ -1,0 +1,260 @@
+"""What all procedures share: begin, publish, gate, hold, confirm unchanged, guard, apply, verify, finish.
+
+A procedure is a function over a Run; `conduct` runs it inside its flow and ends every way it can go with a report.
+On resume Prefect runs the flow from the top again, so all that stands above the gate is a persisted task or free of
+effects (flows/tasks.py).
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from prefect import get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled, Completed, Failed
+
+from blocks import guard as guards
+from blocks import host_lock, mta, snapshots
+from blocks.ssh_host import SshHost, Writer
+from deliverability.decision import Choice, Decision
+from deliverability.errors import (
+    Held,
+    PlanChanged,
+    Refused,
+    Rejected,
+    RunbookError,
+    UndoFailed,
+    VerificationFailed,
+)
+from deliverability.estate import Estate
+from deliverability.finding import Finding, failed
+from deliverability.plan import Plan
+from flows import tasks
+from flows.gate import gate
+from flows.opening import open_estate
+from flows.progress import Progress
+from reports import render, store
+from reports.record import Action, Record, Status
+
+
+class Run:
+    """One run of a procedure: what it knows, what it did, and the report it will leave."""
+
+    def __init__(self, procedure: str, estate: Estate, unattended: bool) -> None:
+        if unattended and not (estate.rehearsal and estate.gates.unattended):
+            raise Refused(
+                f"estate {estate.name} accepts no unattended decision",
+                next_step=f"runbook run {procedure} --estate {estate.name}   # and answer the prompt",
+            )
+        begun = tasks.begin(procedure, estate.name)
+        self.estate = estate
+        self.host = SshHost.of(estate.mta.host, estate.hosts[estate.mta.host])
+        self.deadline = datetime.fromisoformat(begun["started"]) + timedelta(hours=estate.gates.timeout_hours)
+        self.progress = Progress()
+        self._unattended = unattended
+        self.record = Record(
+            run=begun["run"],
+            procedure=procedure,
+            estate=estate.name,
+            rehearsal=estate.rehearsal,
+            trigger=begun["trigger"],
+            started=begun["started"],
+        )
+
+    @property
+    def plan(self) -> Plan:
+        assert self.record.plan is not None, "publish the plan first"
+        return self.record.plan
+
+    def observed(self, *lines: str) -> None:
+        """What the look at the estate showed, for the report."""
+        self.record.observed = list(lines)
+
+    def publish(self, plan: Plan) -> Plan:
+        """Show the plan: as the run's artifact, and to whoever watches."""
+        self.record.plan = plan
+        self.progress.step("plan", f"{len(plan.changes)} changes, digest {plan.short_digest}")
+        tasks.publish(f"{plan.procedure}-plan", render.plan_markdown(plan))
+        return plan
+
+    def gate(self) -> Decision:
+        """Wait for a person. Raises Rejected unless the answer is an approval of exactly this plan."""
+        self.progress.step("gate", f"waits for a person until {self.deadline:%Y-%m-%d %H:%M} UTC")
+        decision = gate(
+            self.plan,
+            render.plan_markdown(self.plan),
+            key="approve",
+            deadline=self.deadline,
+            unattended=self._unattended,
+        )
+        self.record.decision = decision
+        self.progress.step("gate", f"{decision.choice} by {decision.by}: {decision.reason}")
+        if decision.choice is not Choice.APPROVE:
+            raise Rejected(
+                f"the plan was rejected by {decision.by}: {decision.reason or 'no reason given'}",
+                next_step=f"runbook run {self.record.procedure} --estate {self.estate.name}   # asks again",
+            )
+        return decision
+
+    @contextmanager
+    def hold(self) -> Iterator[Writer]:
+        """The host, ours alone until the context ends. Raises Held."""
+        decision = self.record.decision
+        assert decision is not None, "nothing is changed without a decision"
+        assert decision.approved, "nothing is changed without an approval"
+        with (
+            self.host.operate() as writer,
+            host_lock.hold(writer, self.record.run, decision.by, self.record.procedure),
+        ):
+            guards.refuse_if_armed(writer)
+            self.progress.step("hold", f"{self.host.name} is held by run {self.record.run}")
+            yield writer
+
+    def confirm_unchanged(self, now: Plan) -> None:
+        """Raises PlanChanged unless a fresh look leads to the very plan that was approved."""
+        if now.digest == self.plan.digest:
+            return
+        self.record.difference = render.difference(self.plan, now)
+        raise PlanChanged(
+            f"the estate changed since the approval: {self.plan.short_digest} was approved, "
+            f"it would now be {now.short_digest}; nothing was changed",
+            next_step=f"runbook run {self.record.procedure} --estate {self.estate.name}   # a new plan, a new approval",
+        )
+
+    @contextmanager
+    def guard(self, writer: Writer) -> Iterator[guards.Armed]:
+        """Arm the undo timer on the host; confirm the change at the end, or undo it if anything at all goes wrong."""
+        minutes = self.estate.guard.minutes
+        with self._timed(f"arm the guard, {minutes} min") as done:
+            armed = guards.arm(writer, self.plan, self.record.run, minutes, self.estate.mta.backups)
+            done(f"backups {', '.join(backup for backup, _ in armed.backups)}")
+        try:
+            yield armed
+            with self._timed("disarm the guard, over a new connection") as done:
+                guards.disarm(self.host, armed)
+                done("confirmed")
+        except BaseException as error:
+            self._undo(armed, error)
+            raise VerificationFailed(
+                f"{error}\n  it was undone; the old state is back", next_step=f"runbook reports {self.record.run}"
+            ) from error
+        self.record.undo = [
+            *(f"cp -p {backup} {path}" for backup, path in armed.backups),
+            f"evidence on {self.host.name}: {armed.directory}",
+        ]
+
+    def apply(self, writer: Writer, armed: guards.Armed) -> None:
+        """Make the plan's changes, in order, with a line in the host's journal before and after each."""
+        for number, change in enumerate(self.plan.changes, 1):
+            what = render.headline(change)
+            with self._timed(what, f"[{number}/{len(self.plan.changes)}]") as done:
+                guards.record(writer, armed, event="before", number=number, change=change.kind, target=change.target)
+                result = mta.apply(writer, change, self.estate)
+                guards.record(writer, armed, event="after", number=number, result=result)
+                done(result)
+
+    def verify(self, findings: list[Finding]) -> None:
+        """Take the evidence. Raises VerificationFailed if anything failed or could not be seen."""
+        self.record.findings = findings
+        for finding in findings:
+            self.progress.step("verify", f"{finding.verdict}: {finding.check}: {finding.observed}")
+        if bad := failed(findings):
+            raise VerificationFailed("; ".join(f"{finding.check}: {finding.observed}" for finding in bad))
+
+    def finish(self, summary: str) -> None:
+        """The run did what it was for."""
+        nothing = self.record.plan is not None and self.record.plan.empty
+        self.record.status = Status.NOTHING_TO_DO if nothing else Status.DONE
+        self.record.exit_code = 0
+        self.record.summary = summary
+
+    def keep_snapshots(self) -> None:
+        """Commit the changed files to the snapshot repository. The change stands even if that fails."""
+        with self._timed("commit snapshots") as done:
+            try:
+                commit = snapshots.commit(
+                    store.snapshots(), self.plan.edits(), f"{self.record.procedure} {self.record.run}"
+                )
+                done(f"commit {commit}")
+            except (RunbookError, OSError) as error:
+                self.record.open_items.append(f"the snapshots were not committed: {error}")
+                done("failed")
+
+    def _undo(self, armed: guards.Armed, cause: BaseException) -> None:
+        self.progress.step("undo", f"{type(cause).__name__}: {cause}")
+        with self._timed("undo") as done:
+            log = guards.undo(self.host, armed)
+            done("the old state is back")
+        self.record.undo = [f"undone because: {cause}", *log.splitlines()]
+
+    @contextmanager
+    def _timed(self, what: str, count: str = "") -> Iterator[Callable[[str], None]]:
+        at, began = datetime.now(UTC), time.monotonic()
+        results: list[str] = []
+        try:
+            yield results.append
+        except BaseException as error:
+            results.append(f"failed: {error}")
+            raise
+        finally:
+            seconds = time.monotonic() - began
+            result = "; ".join(results) or "done"
+            self.record.actions.append(
+                Action(at=at.isoformat(timespec="seconds"), what=what, result=result, seconds=seconds)
+            )
+            self.progress.step(f"{count} {what}".strip(), f"{result}  {seconds:.1f} s")
+
+
+def conduct(procedure: str, estate: str, unattended: bool, body: Callable[[Run], None]) -> State[Record]:
+    """Run a procedure's body; whatever ends it, write the report and say so in the flow run's state.
+
+    A suspension passes through untouched: the run is not over. Raises only what happens before there is a run.
+    """
+    run = Run(procedure, open_estate(estate), unattended)
+    try:
+        body(run)
+    except KeyboardInterrupt:
+        _end_badly(run.record, Rejected("stopped by Ctrl-C"))
+    except RunbookError as error:
+        _end_badly(run.record, error)
+    except Exception as error:
+        get_run_logger().exception("unexpected error")
+        _end_badly(run.record, RunbookError(f"unexpected {type(error).__name__}: {error}"))
+    return _close(run)
+
+
+_STATUS: tuple[tuple[type[RunbookError], Status], ...] = (
+    (Rejected, Status.REJECTED),
+    (Refused, Status.REFUSED),
+    (VerificationFailed, Status.UNDONE),
+    (UndoFailed, Status.UNDO_FAILED),
+    (Held, Status.HELD),
+)
+
+
+def _end_badly(record: Record, error: RunbookError) -> None:
+    record.status = next((status for kind, status in _STATUS if isinstance(error, kind)), Status.ERROR)
+    record.exit_code = error.exit_code
+    record.summary = error.fact
+    if error.next_step:
+        record.open_items.append(error.next_step)
+
+
+def _close(run: Run) -> State[Record]:
+    record = run.record
+    record.ended = datetime.now(UTC).isoformat(timespec="seconds")
+    markdown = render.report_markdown(record)
+    tasks.publish(f"{record.procedure}-report", markdown)
+    try:
+        path = store.save(record.procedure, record.run, markdown, record.model_dump(mode="json", by_alias=True))
+        run.progress.step(record.status, f"report {path}")
+    except OSError as error:
+        # The outcome on the host does not depend on our disk; the report is an artifact of the run as well.
+        run.progress.step(record.status, f"the report could not be written ({error}); it follows here\n{markdown}")
+    message = f"{record.status}: {record.summary.splitlines()[0]}"
+    if record.exit_code == 0:
+        return Completed(message=message, data=record)
+    if record.status is Status.REJECTED:
+        return Cancelled(message=message, data=record)
+    return Failed(message=message, data=record)

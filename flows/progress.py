@@ -1,0 +1,22 @@
+"""One line for each step, on stderr for a person at a terminal and in the run's log for Prefect."""
+
+import sys
+import time
+
+from prefect import get_run_logger
+from prefect.context import FlowRunContext
+
+
+class Progress:
+    """Steps with the seconds since the run's first line."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def step(self, name: str, text: str) -> None:
+        line = f"{name}  {text}"
+        context = FlowRunContext.get()
+        if context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None:
+            get_run_logger().info(line)
+        else:
+            print(f"[{time.monotonic() - self._began:5.1f} s] {line}", file=sys.stderr, flush=True)

@@ -1,0 +1,61 @@
+"""The tasks that procedures share. What stands above a gate is persisted under INPUTS + RUN_ID: on resume Prefect runs
+the flow from the top, and the world must not be asked twice for what a person is deciding about.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import runtime, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import INPUTS, RUN_ID
+from prefect.client.schemas.objects import State, TaskRun
+
+from blocks import mta
+from blocks.resolver import PublicResolver
+from blocks.ssh_host import SshHost
+from deliverability.errors import HostUnreachable
+from deliverability.footprint.observation import Footprint
+from flows.opening import open_estate
+
+PERSISTED: dict[str, Any] = {
+    "persist_result": True,
+    "cache_policy": INPUTS + RUN_ID,
+    "result_serializer": "json",
+}
+
+
+async def _is_unreachable(task: Any, run: TaskRun, state: State[Any]) -> bool:
+    """Only a network that fails is worth another try: a wrong key or a malformed file stays what it is."""
+    result = await state.aresult(raise_on_failure=False)
+    return isinstance(result, HostUnreachable)
+
+
+RETRIED: dict[str, Any] = {"retries": 2, "retry_delay_seconds": 3, "retry_condition_fn": _is_unreachable}
+
+
+@task(**PERSISTED)
+def begin(procedure: str, estate: str) -> dict[str, str]:
+    """The run's identity: its name on the hosts and in the reports, its start, and what started it."""
+    now = datetime.now(UTC)
+    flow_run = str(runtime.flow_run.id or "")
+    trigger = "a Prefect deployment" if runtime.deployment.id else "the command line"
+    return {
+        "run": f"{now:%Y%m%dT%H%M%S}-{flow_run[:8]}",
+        "started": now.isoformat(timespec="seconds"),
+        "trigger": f"{procedure} for {estate}, from {trigger}, flow run {runtime.flow_run.name}",
+    }
+
+
+@task(**PERSISTED)
+def publish(key: str, markdown: str) -> None:
+    """Show Markdown as an artifact of the run, once."""
+    create_markdown_artifact(key=key, markdown=markdown, description=key.replace("-", " "))
+
+
+@task(**PERSISTED, **RETRIED)
+def observe_footprint(estate: str, moment: str) -> Footprint:
+    """One read-only look at the sending host and its published SPF. `moment` tells the looks of one run apart."""
+    opened = open_estate(estate)
+    host = SshHost.of(opened.mta.host, opened.hosts[opened.mta.host])
+    with host.observe() as reader:
+        return mta.read_footprint(reader, opened, PublicResolver.of(opened))

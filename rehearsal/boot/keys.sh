@@ -1,0 +1,12 @@
+#!/bin/sh
+# Makes the keys of one estate, with the programs of the rootfs. Runs in a mount namespace of its own.
+# Arguments: rootfs, folder for the keys.
+set -e
+mount --bind "$2" "$1/mnt"
+exec chroot "$1" /bin/sh -ec '
+  cd /mnt
+  for name in operator host-mta; do
+    ssh-keygen -q -t ed25519 -N "" -C "$name" -f "$name"
+  done
+  opendkim-genkey --bits=2048 --domain=send.performancewest.net --selector=send
+'

@@ -1,0 +1,71 @@
+"""The hub's bridge and cables, seen from the hub."""
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from rehearsal import leftovers, process
+from rehearsal.isolation import BRIDGE
+
+HERE = Path(__file__).parent
+
+
+class Network:
+    def __init__(self, hub: int, cgroup: Path) -> None:
+        self._hub = hub
+        self._cgroup = cgroup
+
+    def plug(self, name: str, pid: int) -> None:
+        """A cable from the bridge to `eth0` of the namespace of `pid`."""
+        self._ip([f"link add p-{name} type veth peer name eth0 netns {pid}", f"link set p-{name} master {BRIDGE} up"])
+
+    def unplug(self, name: str) -> None:
+        self.undelay(name)
+        process.call(process.in_network(self._hub, ["ip", "link", "del", f"p-{name}"]))
+
+    def cut(self, name: str) -> None:
+        self._ip([f"link set p-{name} down"])
+
+    def mend(self, name: str) -> None:
+        self._ip([f"link set p-{name} up"])
+
+    def delay(self, name: str, pid: int, milliseconds: float) -> None:
+        """Put a delay line into the cable. The kernel may lack netem, so a small program forwards the frames."""
+        self.undelay(name)
+        self._ip(
+            [
+                f"link set p-{name} nomaster promisc on",
+                f"link add d-{name} type veth peer name e-{name}",
+                f"link set d-{name} master {BRIDGE} up",
+                f"link set e-{name} up promisc on",
+            ]
+        )
+        script = [sys.executable, "-I", str(HERE / "delay.py")]
+        process.must(process.in_network(pid, [*script, "--no-offload", "eth0"]))
+        process.must(process.in_network(self._hub, [*script, "--no-offload", f"d-{name}"]))
+        line = [*script, f"p-{name}", f"e-{name}", str(milliseconds / 2)]
+        self._line(name).mkdir()
+        # --fork: nobody here waits for it, the machine's init does
+        fork = process.in_group(self._line(name), ["setsid", "--fork", *process.in_network(self._hub, line)])
+        process.call(fork, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def undelay(self, name: str) -> None:
+        if not self._line(name).is_dir():
+            return
+        leftovers.kill_all(self._line(name))
+        leftovers.remove_groups(self._line(name))
+        self._ip([f"link del d-{name}", f"link set p-{name} promisc off master {BRIDGE}"])
+
+    def _line(self, name: str) -> Path:
+        return self._cgroup / f"delay-{name}"
+
+    def _ip(self, commands: Iterable[str]) -> None:
+        process.must(process.in_network(self._hub, ["ip", "-batch", "-"]), "\n".join(commands))
+
+
+def give_addresses(pid: int, addresses: Iterable[str]) -> None:
+    """Configure `eth0` of a namespace that has no init of its own to do it."""
+    lines = ["link set lo up", "link set eth0 up"]
+    lines += [f"addr add {address}/32 dev eth0" for address in addresses]
+    process.must(process.in_network(pid, ["ip", "-batch", "-"]), "\n".join([*lines, "route add default dev eth0"]))

@@ -1,0 +1,65 @@
+"""A person at a terminal: a real pty, a child process that has it as its controlling terminal, and typed lines."""
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 30.0
+OWN_THE_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+CTRL_C, CTRL_D = "\x03", "\x04"
+
+
+class Terminal:
+    """Run Python code whose stdin and stderr are a terminal; its stdout is a pipe."""
+
+    def __init__(self, code: str, environment: Mapping[str, str] | None = None) -> None:
+        self._keyboard, screen = pty.openpty()
+        self._seen = ""
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", OWN_THE_TERMINAL + code],
+            stdin=screen,
+            stdout=subprocess.PIPE,
+            stderr=screen,
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,
+        )
+        os.close(screen)
+
+    def wait_for(self, text: str) -> str:
+        """What was shown since the last wait, up to and including `text`."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self._seen:
+            left = deadline - time.monotonic()
+            assert left > 0, f"{text!r} was not shown, but {self._seen!r}"
+            if select.select([self._keyboard], [], [], left)[0]:
+                self._seen += os.read(self._keyboard, 65536).decode(errors="replace")
+        shown, _, self._seen = self._seen.partition(text)
+        return shown + text
+
+    def type(self, text: str) -> None:
+        os.write(self._keyboard, text.encode())
+
+    def dialogue(self, *lines: str) -> str:
+        """Wait for one prompt after the other, give each its line; all that was shown."""
+        shown = ""
+        for line in lines:
+            shown += self.wait_for("]: " if not shown or line.startswith("[") else ": ")
+            self.type(line.removeprefix("[") + "\n")
+        return shown
+
+    def output(self) -> str:
+        """What the process wrote to stdout; it must end with success."""
+        try:
+            out, _ = self._process.communicate(timeout=PATIENCE)
+        finally:
+            self._process.kill()
+            os.close(self._keyboard)
+        assert self._process.returncode == 0, self._seen
+        return out.decode()

@@ -1,0 +1,19 @@
+"""Who cannot run the rehearsal estate skips its tests, and says why; with RUNBOOK_REHEARSAL=required (CI) they fail."""
+
+import os
+
+import pytest
+
+from rehearsal import RehearsalUnavailable
+from rehearsal.estate import check_machine
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("rehearsal") is None:
+        return
+    try:
+        check_machine()
+    except RehearsalUnavailable as reason:
+        if os.environ.get("RUNBOOK_REHEARSAL") == "required":
+            pytest.fail(f"RUNBOOK_REHEARSAL=required, but {reason}", pytrace=False)
+        pytest.skip(str(reason))

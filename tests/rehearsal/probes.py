@@ -1,0 +1,104 @@
+"""What the rehearsal tests look at from outside: processes, networks, mounts, mail."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import rehearsal
+from rehearsal import Estate, Host
+
+PROJECT = Path(rehearsal.__file__).parents[1]
+
+SEND = """
+import smtplib, sys
+port, sender, recipient = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+with smtplib.SMTP("127.0.0.1", port, timeout=10) as server:
+    server.sendmail(sender, [recipient], f"From: {sender}\\nTo: {recipient}\\nSubject: test\\n\\nhello\\n")
+"""
+
+
+def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
+    """The first true answer, or the last false one."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return answer
+
+
+def inject(mta: Host, port: int, recipient: str, sender: str = "noreply@send.performancewest.net") -> None:
+    """Hand a message to Postfix as listmonk does: from the host itself."""
+    done = mta.net_run([sys.executable, "-I", "-c", SEND, str(port), sender, recipient])
+    assert done.returncode == 0, done.stderr
+
+
+def addresses(mta: Host) -> list[dict[str, Any]]:
+    links = json.loads(mta.run(["ip", "-j", "-4", "addr", "show", "dev", "eth0"]).stdout)
+    return [address for link in links for address in link.get("addr_info", [])]
+
+
+def processes_of(state: Path) -> list[int]:
+    group = Path(json.loads((state / "estate.json").read_text())["cgroup"])
+    return [int(pid) for file in group.rglob("cgroup.procs") for pid in file.read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    """A zombie is not alive: it waits for the machine's pid 1 to take note of its end."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def network_of(pid: int) -> str:
+    return str(Path(f"/proc/{pid}/ns/net").readlink())
+
+
+def networks() -> set[str]:
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*/ns/net"):
+        try:
+            found.add(str(entry.readlink()))
+        except OSError:
+            continue
+    return found
+
+
+def machine_addresses() -> set[str]:
+    done = subprocess.run(["ip", "-j", "addr"], capture_output=True, text=True, check=True)
+    return {address["local"] for link in json.loads(done.stdout) for address in link.get("addr_info", [])}
+
+
+class Footprint:
+    """All that an estate has on the machine, so that a test can ask what is left of it."""
+
+    def __init__(self, state: Path) -> None:
+        facts = json.loads((state / "estate.json").read_text())
+        self.state = state
+        self.group = Path(facts["cgroup"])
+        self.pids = processes_of(state)
+        self.networks = {network_of(pid) for pid in [facts["hub"], *facts["pids"].values()]}
+        assert len(self.pids) > 20
+        assert len(self.networks) == 1 + len(facts["pids"])
+        assert network_of(os.getpid()) not in self.networks
+
+    def left(self) -> list[str]:
+        mounts = Path("/proc/self/mountinfo").read_text()
+        return [
+            *(f"process {pid}" for pid in self.pids if alive(pid)),
+            *(f"network {name}" for name in self.networks & networks()),
+            *(f"folder {folder}" for folder in (self.state, self.group) if folder.exists()),
+            *(["a mount"] if str(self.state) in mounts else []),
+        ]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "rehearsal", *arguments]
+
+
+def python_in_hub(estate: Estate, code: str) -> subprocess.CompletedProcess[str]:
+    return estate.hub_run([sys.executable, "-c", code], cwd=PROJECT)

@@ -61,9 +61,10 @@ def parse(text: str, *, max_messages: int = MAX_MESSAGES, max_line: int = MAX_LI
 def parse_filters(text: str) -> dict[str, str]:
     """By queue id: the transport of the content_filter that is recorded in the message, from `postcat -e -q ID...`.
 
-    A message without one is left out. The filter was fixed when the mail came in, and a later change of content_filter
-    does not reach it; qmgr(8) uses the last of several. MalformedFile when the output for a message does not come to
-    its end, because a filter may then be missing.
+    Every message shown has an entry, empty where no filter is recorded. An id that was asked for and has no entry was
+    not looked into: postcat ends at the first message that has left the queue. The filter was fixed when the mail came
+    in, and a later change of content_filter does not reach it; qmgr(8) uses the last of several. MalformedFile when the
+    output for a message does not come to its end, because a filter may then be missing.
     """
     filters: dict[str, str] = {}
     section, current = _END, ""
@@ -76,9 +77,10 @@ def parse_filters(text: str) -> dict[str, str]:
         if match["title"] == _ENVELOPE[0] and section != _END:
             raise MalformedFile(SHOW_COMMAND, number, f"the output for {current} has no end")
         section, current = match["title"], match["id"]
+        filters.setdefault(current, "")
     if section != _END:
         raise MalformedFile(SHOW_COMMAND, text.count("\n") + 1, f"the output for {current} has no end")
-    return {queue_id: transport for queue_id, transport in filters.items() if transport}
+    return filters
 
 
 def _message(line: str, number: int) -> QueuedMessage:

@@ -89,7 +89,7 @@ def test_limits() -> None:
 
 
 def test_filters_are_those_of_the_envelope_and_the_last_one_counts() -> None:
-    assert queue.parse_filters(SHOWN) == {"45A7D4C": "hcout2", "A703A42": "hcout3"}
+    assert queue.parse_filters(SHOWN) == {"45A7D4C": "hcout2", "4jYzfL2sCgzLSK5": "", "A703A42": "hcout3"}
 
 
 @pytest.mark.parametrize(

@@ -237,7 +237,7 @@ def doctor(estate: EstateName = "performancewest", as_json: AsJson = False) -> i
     if as_json:
         _json({"findings": [finding.model_dump(mode="json") for finding in findings]})
     else:
-        _table(findings)
+        _list(findings)
     return FINDINGS if failed(findings) else 0
 
 
@@ -292,24 +292,22 @@ def _tell(record: Any) -> None:
     from reports import store
 
     if record.findings:
-        _table(record.findings)
+        _list(record.findings)
     out.print(f"{record.status}: {record.summary}", markup=False)
     out.print(f"report  {store.var() / 'reports' / record.procedure / (record.run + '.md')}", markup=False)
     for item in record.open_items:
         err.print(f"next: {item}", markup=False)
 
 
-def _table(findings: "list[Finding]") -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("verdict", "check", "observed", "where")
+def _list(findings: "list[Finding]") -> None:
+    """One line a finding: it survives a pipe, a narrow terminal and a copy into a ticket."""
     colour = {"ok": "green", "fail": "red", "warning": "yellow", "unknown": "magenta"}
     for finding in findings:
-        style = colour.get(finding.verdict, "dim")
-        observed = finding.observed + (f"\nnext: {finding.fix}" if finding.fix else "")
-        table.add_row(f"[{style}]{finding.verdict}[/]", *map(escape, (finding.check, observed, finding.where)))
-    out.print(table)
+        out.print(f"{finding.verdict:<15}", style=colour.get(finding.verdict, "dim"), end="")
+        where = f"  ({finding.where})" if finding.where else ""
+        out.print(f"{finding.check}: {finding.observed}{where}", markup=False, highlight=False)
+        if finding.fix:
+            out.print(f"{'':<15}next: {finding.fix}", markup=False, highlight=False)
 
 
 def _json(data: dict[str, Any]) -> None:

@@ -81,6 +81,8 @@ class Run:
     def gate(self) -> Decision:
         """Wait for a person. Raises Rejected unless the answer is an approval of exactly this plan."""
         self.progress.step("gate", f"waits for a person until {self.deadline:%Y-%m-%d %H:%M} UTC")
+        if self._unattended:
+            self.progress.show(render.plan_markdown(self.plan))
         decision = gate(
             self.plan,
             render.plan_markdown(self.plan),

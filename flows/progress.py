@@ -20,3 +20,7 @@ class Progress:
             get_run_logger().info(line)
         else:
             print(f"[{time.monotonic() - self._began:5.1f} s] {line}", file=sys.stderr, flush=True)
+
+    def show(self, text: str) -> None:
+        """A longer text that somebody should see now, such as a plan that nobody will be asked about."""
+        print(text, file=sys.stderr, flush=True)

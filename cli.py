@@ -17,7 +17,7 @@ from deliverability.errors import RunbookError
 if TYPE_CHECKING:
     from deliverability.finding import Finding
 
-UsageError = typer.BadParameter.__mro__[1]
+UsageError: Any = typer.BadParameter.__mro__[1]
 """Typer's own base of all wrong usage, which it does not export; its exit code 2 would mean "changes pending" here."""
 
 USAGE = 64
@@ -94,7 +94,8 @@ def run(
     from flows import catalogue
     from reports.record import Record
 
-    state = catalogue.find(procedure).flow(estate=estate, unattended=unattended, return_state=True)
+    flow: Any = catalogue.find(procedure).flow
+    state = flow(estate=estate, unattended=unattended, return_state=True)
     record = state.data if isinstance(state.data, Record) else state.result(raise_on_failure=False)
     if isinstance(record, RunbookError):
         raise record
@@ -155,7 +156,9 @@ def approvals(estate: EstateName = "performancewest", as_json: AsJson = False) -
         _json({"waiting": [item.model_dump(mode="json") for item in waiting]})
         return AT_A_GATE if waiting else 0
     for item in waiting:
-        out.print(f"{item.name}   {item.flow}   digest {item.digest[:12]}   until {item.deadline:%Y-%m-%d %H:%M} UTC")
+        out.print(
+            f"{item.name}   {item.procedure} for {item.estate}   digest {item.digest[:12]}   until {item.deadline:%Y-%m-%d %H:%M} UTC"
+        )
         out.print(f"  {item.link}")
         print(item.shown)
     if not waiting:

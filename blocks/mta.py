@@ -186,9 +186,12 @@ def _queued_transports(host: Reader, listing: str) -> dict[str, str]:
         )
     bound: dict[str, str] = {}
     for chunk in _chunks(ids, 100):
-        found = host.run("postcat", "-e", "-q", *chunk, check=False).stdout
-        bound |= queue.parse_filters(found)
-    return {queue_id: transports.transport_of(bound_to) for queue_id, bound_to in bound.items() if bound_to}
+        shown = queue.parse_filters(host.run("postcat", "-e", "-q", *chunk, check=False).stdout)
+        # postcat stops at the first message that was delivered meanwhile: the ones after it are asked for one by one.
+        for queue_id in set(chunk) - set(shown):
+            shown |= queue.parse_filters(host.run("postcat", "-e", "-q", queue_id, check=False).stdout)
+        bound |= shown
+    return {queue_id: transports.transport_of(filter_) for queue_id, filter_ in bound.items() if filter_}
 
 
 def _chunks(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:

@@ -64,10 +64,10 @@ class _Evaluation:
             return set()
         record = spf.parse(text)
         found = {str(network).removesuffix("/32") for network in spf.networks(record)}
+        self._lookups += spf.lookups(record)
+        if self._lookups > spf.MAX_LOOKUPS:
+            return found  # a receiver ends here with permerror and honours nothing that needs another question
         for mechanism, named in spf.names(record):
-            self._lookups += 1
-            if self._lookups > spf.MAX_LOOKUPS:
-                break  # a receiver stops here with permerror and honours nothing after it
             target = named or domain
             if mechanism in ("include", "redirect"):
                 found |= self.addresses(target)

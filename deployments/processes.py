@@ -1,12 +1,13 @@
 """Background processes that outlive the command that started them, and are never mistaken for others.
 
 A pid alone proves nothing: the kernel gives it to someone else later. A process is ours if its start time is the one
-we wrote down, and a process group is ours if its members carry our home in their environment.
+we wrote down; its descendants are ours if they carry the mark that we put into its environment.
 """
 
 import contextlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import time
@@ -15,16 +16,20 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-STAT_GROUP = 2
 STAT_START = 19
-"""Fields of /proc/PID/stat after the command name."""
+"""The field of /proc/PID/stat, after the command name, that holds the start time."""
+
+MARK = "RUNBOOK_BACKGROUND"
 
 
 class Record(BaseModel):
-    """A process that was started: `started` is in clock ticks since boot, `purpose` what it must be restarted for."""
+    """A process that was started: `started` is in clock ticks since boot, `mark` is in its environment and in that of
+    all its descendants, `purpose` is what it must be restarted for when it changes.
+    """
 
     pid: int
     started: int
+    mark: str
     purpose: str = ""
 
 
@@ -32,17 +37,18 @@ def start(
     name: str, home: Path, command: Sequence[str], environment: Mapping[str, str], cwd: Path, purpose: str = ""
 ) -> Record:
     """Start a process in a session of its own, its output going to HOME/NAME.log."""
+    mark = f"{name}-{secrets.token_hex(8)}"
     with (home / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
             command,
-            env=dict(environment),
+            env={**environment, MARK: mark},
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
-    record = Record(pid=process.pid, started=_stat(process.pid, STAT_START) or 0, purpose=purpose)
+    record = Record(pid=process.pid, started=_started(process.pid) or 0, mark=mark, purpose=purpose)
     # The process is meant to outlive us; without this Python warns that its object goes before it.
     process.returncode = 0
     fresh = home / f"{name}.pid.new"
@@ -66,26 +72,35 @@ def recorded(name: str, home: Path) -> Record | None:
 
 def alive(record: Record) -> bool:
     _reap(record.pid)
-    return record.started != 0 and _stat(record.pid, STAT_START) == record.started
+    return record.started != 0 and _started(record.pid) == record.started
 
 
 def stop(name: str, home: Path, patience: float) -> bool:
-    """End the process and all of its group: ask, wait up to `patience` seconds, kill. False if nothing was running."""
+    """End the process and all it started: ask it, wait up to `patience` seconds, kill what is left.
+
+    False if nothing was running.
+    """
     record = recorded(name, home)
-    pid_file(name, home).unlink(missing_ok=True)
     if record is None:
         return False
-    members = _group(record, home)
+    found = bool(members(record))
     if alive(record):
         _signal(record.pid, signal.SIGTERM)
     deadline = time.monotonic() + patience
     while alive(record) and time.monotonic() < deadline:
         time.sleep(0.05)
-    for pid in _group(record, home):
-        _signal(pid, signal.SIGKILL)
-    while _group(record, home) and time.monotonic() < deadline + patience:
+    while left := members(record):
+        for pid in left:
+            _signal(pid, signal.SIGKILL)
         time.sleep(0.05)
-    return bool(members)
+    pid_file(name, home).unlink(missing_ok=True)
+    return found
+
+
+def members(record: Record) -> list[int]:
+    """The live processes that carry the record's mark: the process itself and all that descend from it."""
+    mark = f"{MARK}={record.mark}".encode()
+    return [pid for pid in _pids() if mark in _environment(pid) and _started(pid) is not None]
 
 
 def pid_file(name: str, home: Path) -> Path:
@@ -101,15 +116,6 @@ def listener(port: int) -> str:
     return "another process"
 
 
-def _group(record: Record, home: Path) -> list[int]:
-    """The live members of the process group that we started."""
-    if alive(record):
-        return [pid for pid in _pids() if _stat(pid, STAT_GROUP) == record.pid]
-    # Its leader is gone. A group's number is not given away while it has members, but ours may have had none left.
-    mark = f"PREFECT_HOME={home}".encode()
-    return [pid for pid in _pids() if _stat(pid, STAT_GROUP) == record.pid and mark in _environment(pid)]
-
-
 def _environment(pid: int) -> list[bytes]:
     try:
         return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
@@ -121,10 +127,10 @@ def _pids() -> Iterable[int]:
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
-def _stat(pid: int, field: int) -> int | None:
-    """A number of /proc/PID/stat; None for no process, or one that is dead and not yet buried."""
+def _started(pid: int) -> int | None:
+    """When a process started; None for no process, or one that is dead and not yet buried."""
     fields = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
-    return int(fields[field]) if fields and fields[0] not in "ZX" else None
+    return int(fields[STAT_START]) if fields and fields[0] not in "ZX" else None
 
 
 def _listening(pid: int) -> set[int]:

@@ -22,7 +22,7 @@ from prefect.exceptions import ObjectAlreadyExists
 from pydantic import BaseModel
 
 from deliverability.errors import ServerError
-from deployments import processes, settings
+from deployments import processes, seed, settings
 from deployments.settings import LOOPBACK, POOL, PORT, ROOT, environment
 
 __all__ = ["PORT", "Status", "client", "down", "environment", "status", "up"]
@@ -75,6 +75,7 @@ def up(
     with _turn(home):
         _start_server(home, port, variables, say)
         _await_health(home, port, say)
+        seed.keep(home)
         _make_pool(home, port)
         _start_worker(home, extra or {}, variables, say)
         register(variables, say, prefect_file)
@@ -145,6 +146,7 @@ def _start_server(home: Path, port: int, variables: Mapping[str, str], say: Prog
         return
     _refuse_taken(port)
     (home / "port").write_text(f"{port}\n")
+    seed.plant(home)
     # What `prefect server start --background` runs, without the command line around it: two seconds less.
     command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
     command += ["--host", LOOPBACK, "--port", str(port), "--timeout-keep-alive", "5", "--log-level", "warning"]

@@ -10,9 +10,10 @@ from rehearsal.hosts import Host
 from rehearsal.inbox import Receiver
 from rehearsal.isolation import assert_isolated, enter
 from rehearsal.running import RunningEstate
-from rehearsal.state import running
+from rehearsal.state import STATE_VARIABLE, running
 
 __all__ = [
+    "STATE_VARIABLE",
     "Estate",
     "Host",
     "HostFailed",

@@ -13,8 +13,8 @@ from rehearsal import rootfs
 from rehearsal.errors import RehearsalError, RehearsalUnavailable
 from rehearsal.estate import Estate, check_machine
 from rehearsal.progress import stopwatch
+from rehearsal.state import STATE_VARIABLE
 
-STATE_VARIABLE = "RUNBOOK_REHEARSAL_STATE"
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -116,6 +116,7 @@ def take_terminal(group: int) -> int | None:
         return None
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # or taking it back would stop us
     os.tcsetpgrp(terminal, group)
+    os.killpg(group, signal.SIGCONT)  # it may have asked for the terminal already, and been stopped for that
     return terminal
 
 

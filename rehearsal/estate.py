@@ -18,7 +18,13 @@ from rehearsal.running import RunningEstate
 from rehearsal.state import Claim, write_facts
 
 READY_SECONDS = 60.0
-TOOLS = {"unshare": "util-linux", "nsenter": "util-linux", "setsid": "util-linux", "ip": "iproute2"}
+TOOLS = {
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+    "setsid": "util-linux",
+    "setpriv": "util-linux",
+    "ip": "iproute2",
+}
 
 
 class Estate(RunningEstate):
@@ -48,6 +54,8 @@ class Estate(RunningEstate):
         self.stop()
 
     def start(self) -> None:
+        if self._claim is not None:
+            raise RehearsalError("the estate is started already: stop() it first")
         check_machine()
         self._rootfs = rootfs.ensure(self._say)
         self._claim = claim = Claim()
@@ -91,16 +99,8 @@ class Estate(RunningEstate):
             self.receiver(name).clear()
         machine = self._machines["mta"]
         self._unplug(machine)
-        process.must(
-            [
-                "nsenter",
-                f"--mount=/proc/{self._hub()}/ns/mnt",
-                "--",
-                "rm",
-                "-rf",
-                str(self._disk(self._owned()) / "mta"),
-            ]
-        )
+        writes = self._disk(self._owned()) / machine.spec.name
+        process.must(["nsenter", f"--mount=/proc/{self._hub()}/ns/mnt", "--", "rm", "-rf", str(writes)])
         self._boot(machine)
 
     def publish(self, port: int) -> None:

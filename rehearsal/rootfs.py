@@ -28,6 +28,12 @@ OPTIONS = (
     "--dpkgopt=path-exclude=/usr/share/locale/*",
     "--dpkgopt=force-unsafe-io",
 )
+# What it mounts is seen by nobody else, so removing an unfinished tree cannot reach the machine's /dev; and all of it
+# ends with us, however we end.
+CONTAINED = (
+    *("setpriv", "--pdeathsig", "KILL", "--"),
+    *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "--"),
+)
 
 
 def packages() -> list[str]:
@@ -76,7 +82,14 @@ def build(tree: Path, say: Progress) -> None:
     unfinished = Path(tempfile.mkdtemp(prefix="building-", dir=tree.parent))
     try:
         with heartbeat(say), (unfinished / "log").open("w+") as log:
-            command = ["mmdebstrap", *OPTIONS, f"--include={','.join(wanted)}", release(), str(unfinished / "tree")]
+            command = [
+                *CONTAINED,
+                "mmdebstrap",
+                *OPTIONS,
+                f"--include={','.join(wanted)}",
+                release(),
+                str(unfinished / "tree"),
+            ]
             done = subprocess.run([*command, *map(str, apt_sources())], stdout=log, stderr=log, check=False)
             log.seek(0)
             if done.returncode != 0:

@@ -15,6 +15,7 @@ from typing import IO, Any
 from rehearsal import leftovers
 from rehearsal.errors import RehearsalError, RehearsalUnavailable
 
+STATE_VARIABLE = "RUNBOOK_REHEARSAL_STATE"  # names the state folder, for commands run inside an estate
 HOME = Path("/run/runbook-rehearsal")
 PREFIX = "runbook-rehearsal-"
 FACTS = "estate.json"

@@ -9,6 +9,8 @@ Needs    the Prefect server.
 
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from deliverability.errors import GateError
 from flows import questions
@@ -17,8 +19,8 @@ from flows.questions import Answer
 
 
 @flow(name="expire-gates")
-def expire_gates() -> list[str]:
-    """Reject every gate that is past its deadline; the names of the runs."""
+def expire_gates() -> State[str]:
+    """Reject every gate that is past its deadline; the names of the runs are the message of the final state."""
     expired = []
     with get_client(sync_client=True) as client:
         for waiting in questions.waiting(client):
@@ -30,5 +32,4 @@ def expire_gates() -> list[str]:
                 get_run_logger().info(str(error))
                 continue
             expired.append(waiting.name)
-    get_run_logger().info("%d overdue: %s", len(expired), ", ".join(expired) or "none")
-    return expired
+    return Completed(message=f"{len(expired)} overdue: {', '.join(expired)}" if expired else "none overdue")

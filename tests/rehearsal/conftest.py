@@ -1,10 +1,11 @@
 """Who cannot run the rehearsal estate skips its tests, and says why; with RUNBOOK_REHEARSAL=required (CI) they fail."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
-from rehearsal import RehearsalUnavailable
+from rehearsal import Estate, RehearsalUnavailable
 from rehearsal.estate import check_machine
 
 
@@ -17,3 +18,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if os.environ.get("RUNBOOK_REHEARSAL") == "required":
             pytest.fail(f"RUNBOOK_REHEARSAL=required, but {reason}", pytrace=False)
         pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="module")
+def estate() -> Iterator[Estate]:
+    with Estate() as started:
+        yield started

@@ -14,6 +14,10 @@ from rehearsal import Estate, Host
 
 PROJECT = Path(rehearsal.__file__).parents[1]
 
+# last numbers of the addresses of the mta
+KEPT = {71, 72, 94, 107}
+DORMANT = {*range(90, 94), *range(95, 107), 108, 109}
+
 SEND = """
 import smtplib, sys
 port, sender, recipient = int(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -102,3 +106,10 @@ def command(*arguments: str) -> list[str]:
 
 def python_in_hub(estate: Estate, code: str) -> subprocess.CompletedProcess[str]:
     return estate.hub_run([sys.executable, "-c", code], cwd=PROJECT)
+
+
+def announced(line: str) -> Path:
+    """The state folder a runner printed. Its estate must be among those that run."""
+    state = Path(line.strip())
+    assert state in rehearsal.running()
+    return state

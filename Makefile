@@ -1,0 +1,49 @@
+# make rehearse   watch the snowshoe cleanup on real hosts in namespaces of this machine
+# make test       run every test
+# Both install what they need first, and may be run any number of times.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+export PYTHON
+
+.PHONY: help rehearse test lint bench setup rehearsal lock clean
+
+help: ## this text
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+rehearse: setup rehearsal ## run the snowshoe cleanup against the rehearsal estate
+	@$(BIN)/runbook rehearse
+
+test: setup lint ## format, lint, types, and all tests that this machine can run
+	@scripts/machine rehearsal && scripts/machine browser || true
+	@$(BIN)/pytest
+
+lint: setup
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy
+
+bench: setup rehearsal ## measure; prints tables of ratios
+	@$(BIN)/python -m benchmarks.plan_time
+
+setup: $(INSTALLED) ## the Python environment, from requirements.lock
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@echo "setup: Python environment in $(VENV) (about 40 s)"
+	@scripts/machine python "$(PYTHON)" "$(VENV)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+rehearsal: ## what the rehearsal estate needs: mmdebstrap, and its root file system in the cache
+	@scripts/machine rehearsal
+
+lock: setup ## resolve requirements.lock anew
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --extra dev --upgrade pyproject.toml --output-file requirements.lock
+
+clean: ## remove the Python environment and everything that was written
+	rm -rf $(VENV) var

@@ -170,6 +170,8 @@ class SshHost(Block):
         transport = client.get_transport()
         assert transport is not None
         transport.set_keepalive(KEEPALIVE_SECONDS)
+        # Else each small packet waits for the acknowledgement of the one before it: a round trip for every command.
+        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return client
 
     def _pin(self, client: paramiko.SSHClient) -> None:

@@ -9,7 +9,10 @@
     │   ├── CommandFailed                         a command ended with an error
     │   ├── CommandTimedOut                       a command did not end in time
     │   └── ReadOnlyViolation                     a write was tried while observing
-    ├── RehearsalError                        the rehearsal estate is missing or not isolated
+    ├── RehearsalError                        the rehearsal estate
+    │   ├── RehearsalUnavailable                  this machine cannot run it
+    │   ├── HostFailed                            one of its hosts died, or was not ready in time
+    │   └── NotIsolated                           this network has, or may have, a way out to the real one
     ├── ServerError                           the local Prefect server
     ├── GateError                             an answer to a gate that cannot be taken
     ├── Refused                      exit 3   a safety rule says no; nothing was changed
@@ -90,7 +93,19 @@ class ReadOnlyViolation(HostError):
 
 
 class RehearsalError(RunbookError):
-    """The rehearsal estate is not running, cannot run here, or is not cut off from the outside."""
+    """The rehearsal estate is not running, or cannot do what was asked."""
+
+
+class RehearsalUnavailable(RehearsalError):
+    """This machine cannot run the rehearsal estate as it is now."""
+
+
+class HostFailed(RehearsalError):
+    """A host of the rehearsal died, or was not ready in time. Carries the end of its console."""
+
+
+class NotIsolated(RehearsalError):
+    """The current network namespace has, or may have, a way out to the real network."""
 
 
 class ServerError(RunbookError):

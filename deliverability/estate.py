@@ -259,7 +259,7 @@ def load(path: Path) -> Estate:
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    if path in seen:
+    if path.resolve() in seen:
         raise EstateError(f"{path}: extends itself", next_step="remove one of the `extends` lines")
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -269,7 +269,7 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise EstateError(f"{path} is not TOML: {error}", next_step="correct that line") from None
     base = data.pop("extends", None)
-    return data if base is None else _overlay(_read(path.parent / str(base), (*seen, path)), data)
+    return data if base is None else _overlay(_read(path.parent / str(base), (*seen, path.resolve())), data)
 
 
 def _overlay(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:

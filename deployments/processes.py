@@ -37,7 +37,9 @@ def start(
     name: str, home: Path, command: Sequence[str], environment: Mapping[str, str], cwd: Path, purpose: str = ""
 ) -> Record:
     """Start a process in a session of its own, its output going to HOME/NAME.log."""
-    mark = f"{name}-{secrets.token_hex(8)}"
+    before = recorded(name, home)
+    # What a dead predecessor left running (flow runs) finishes by itself, and is still known to `stop`.
+    mark = before.mark if before is not None else f"{name}-{secrets.token_hex(8)}"
     with (home / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
             command,
@@ -140,11 +142,12 @@ def _listening(pid: int) -> set[int]:
         fields = line.split()
         if fields[3] == "0A":
             sockets[f"socket:[{fields[9]}]"] = int(fields[1].rpartition(":")[2], 16)
-    try:
-        links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
-    except OSError:
-        return set()
-    return {sockets[link] for link in links if link in sockets}
+    found = set()
+    with contextlib.suppress(PermissionError, FileNotFoundError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed since the folder was read
+                found.add(sockets.get(str(link.readlink()), 0))
+    return found - {0}
 
 
 def _text(path: Path) -> str:

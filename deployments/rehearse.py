@@ -14,24 +14,35 @@ from rehearsal.progress import stopwatch
 
 STATE_VARIABLE = "RUNBOOK_REHEARSAL_STATE"
 NAME = "rehearsal"
+KEPT = "kept"
 
 Progress = Callable[[str], None]
 
 
 def join() -> None:
-    """Move this process into the network of the one running rehearsal, unless it is there already.
+    """Move this process into the network of the rehearsal that is kept running, unless it is in one already.
 
-    Has to come first in a process, before it has threads. Raises RehearsalError if none runs, or several do.
+    $RUNBOOK_REHEARSAL_STATE chooses among several. Has to come first in a process, before it has threads. Raises
+    RehearsalError if none runs, or several do.
     """
-    if STATE_VARIABLE not in os.environ:
-        found = running()
-        if len(found) != 1:
-            what = "no rehearsal estate is running" if not found else f"{len(found)} rehearsal estates are running"
-            hint = "runbook rehearse --keep" if not found else f"export {STATE_VARIABLE}={found[0]}   # choose one"
-            raise RehearsalError(what, next_step=hint)
-        os.environ[STATE_VARIABLE] = str(found[0])
-        enter(found[0])
-    assert_isolated()
+    try:
+        assert_isolated()
+    except RehearsalError:
+        state = Path(os.environ.get(STATE_VARIABLE) or _only_kept())
+        enter(state)
+        os.environ[STATE_VARIABLE] = str(state)
+
+
+def _only_kept() -> Path:
+    found = [state for state in running() if (state / KEPT).exists()]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise RehearsalError("no rehearsal estate is kept running", next_step="runbook rehearse --keep")
+    raise RehearsalError(
+        f"{len(found)} rehearsal estates are kept running",
+        next_step=f"export {STATE_VARIABLE}={found[0]}   # or another",
+    )
 
 
 def prefect_home(state: Path | None = None) -> Path:
@@ -55,14 +66,25 @@ def keep(procedure: str | None, port: int, say: Progress) -> int:
         if code := _run_in_hub(estate, up, environment):
             return code
         estate.publish(port)
+        (estate.state / KEPT).touch()
         if procedure is not None:
             _run_in_hub(estate, [sys.executable, "-m", "cli", "run", procedure, "--estate", NAME], environment)
         login = settings.auth_file(prefect_home(estate.state)).read_text().strip()
         say(f"UI         http://127.0.0.1:{port}   log in with {login}")
         say("elsewhere  runbook plan snowshoe-cleanup --estate rehearsal; runbook approvals --estate rehearsal")
         say("Ctrl-C ends everything")
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        _await_the_end()
     return 0
+
+
+def _await_the_end() -> None:
+    """Until Ctrl-C or SIGTERM; either way the estate is stopped in order."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        while True:
+            signal.pause()
+    except KeyboardInterrupt:
+        return
 
 
 def _run_in_hub(estate: Estate, command: list[str], environment: dict[str, str]) -> int:

@@ -159,7 +159,8 @@ def _start_worker(home: Path, extra: Mapping[str, str], variables: Mapping[str, 
     worker = processes.running("worker", home)
     if worker is not None and worker.purpose == purpose:
         return
-    processes.stop("worker", home, PATIENCE)
+    if worker is not None:
+        processes.stop("worker", home, PATIENCE)
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
     command += ["--limit", str(RUNS_AT_ONCE), "--name", "runbook"]
     processes.start("worker", home, command, variables, ROOT, purpose)

@@ -94,9 +94,10 @@ class Session:
     async def run(self) -> None:
         try:
             greeting = self._told("connect", f"220 {self._store.mx} ESMTP")
-            await self._say(greeting)
             if refuses(greeting):
                 self._begin("", greeting)
+            await self._say(greeting)
+            if refuses(greeting):
                 return
             while True:
                 await self._command(await self._line(MAX_COMMAND))
@@ -195,9 +196,9 @@ class Session:
         if self._open is None or not self._open["accepted"]:
             await self._say("503 5.5.1 No valid recipients")
             return
-        reply = self._told("data", "354 End data with <CR><LF>.<CR><LF>")
+        # logged as 354 if the sender goes away before the end of the message
+        self._open["reply"] = reply = self._told("data", "354 End data with <CR><LF>.<CR><LF>")
         if reply[0] != "3":
-            self._open["reply"] = reply
             self._end()
             await self._say(reply)
             return

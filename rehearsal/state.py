@@ -34,7 +34,13 @@ class Claim:
             self._lock = lock_file(self.state).open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX)
         self.cgroup = groups / (PREFIX + self.state.name)
-        self.cgroup.mkdir()
+        try:
+            self.cgroup.mkdir()
+        except OSError as error:
+            raise RehearsalUnavailable(
+                f"cannot make a control group in {groups}: {error.strerror}: run as the machine's root, "
+                "or in a privileged container"
+            ) from error
 
     def release(self) -> None:
         leftovers.clear(self.state, self.cgroup)

@@ -9,8 +9,13 @@ from deliverability.footprint.observation import Footprint
 from deliverability.footprint.unused import Unused
 from deliverability.network import interfaces, interfaces_edit
 from deliverability.network.addresses import takes_with_it
+from deliverability.network.interfaces import Line
 from deliverability.postfix import main_cf, master_cf, transports
 from deliverability.postfix.master_cf import Service
+
+
+_NAMED_PORTS = {"smtp": 25, "smtps": 465, "submissions": 465, "submission": 587}
+"""What master.cf may write for a port (services(5)); a stream's submission port is a number."""
 
 
 def reasons(before: Footprint, estate: Estate, unused: Unused) -> tuple[str, ...]:
@@ -64,7 +69,8 @@ def _streams_not_served(before: Footprint, estate: Estate, kept: list[Service]) 
 
 def _streams_that_would_lose_their_port(estate: Estate, unused: Unused) -> Iterator[str]:
     for service in unused.ports:
-        port = service.name.rpartition(":")[2]
+        word = service.name.rpartition(":")[2]
+        port = str(_NAMED_PORTS.get(word, word))
         for name, stream in estate.streams.items():
             if stream.submission and str(stream.submission.port) == port:
                 yield f"stream {name} is handed in on port {port}, which sends through a transport no stream uses"
@@ -87,11 +93,12 @@ def _addresses_in_use(before: Footprint, unused: Unused, kept: list[Service]) ->
 
 
 def _primary_addresses(before: Footprint, unused: Unused) -> Iterator[str]:
-    for address in unused.addresses:
+    live = before.live()
+    for address in (address for address in unused.addresses if address in live):
         lost = [
-            live.address
-            for live in takes_with_it(address, before.addresses, before.promote_secondaries)
-            if live.address not in unused.addresses
+            entry.address
+            for entry in takes_with_it(address, before.addresses, before.promote_secondaries)
+            if entry.address not in unused.addresses
         ]
         if lost:
             yield (
@@ -105,10 +112,17 @@ def _bindings_out_of_reach(before: Footprint, unused: Unused) -> Iterator[str]:
     """Bindings that would come back at the next boot, because no plan of ours takes them out of their file."""
     for file in before.sourced_interfaces:
         for address in unused.addresses:
-            if _names(address, file.text):
+            if any(_names(address, line) for line in file.text.split("\n") if not line.lstrip().startswith("#")):
                 yield f"{address} is bound in {file.path}; move that binding to {before.interfaces.path} or take it out"
     parsed = interfaces.parse(before.interfaces.text, before.interfaces.path)
     bound = {binding.address for binding in interfaces.addresses(parsed)}
+    lines = [line for stanza in parsed.stanzas for line in (stanza.head, *stanza.options)]
+    for address in unused.addresses:
+        if address not in bound and (mention := _first_mention(address, lines)):
+            yield (
+                f"{address} is mentioned in line {mention.number} of {parsed.path}, in a way that is not understood; "
+                "edit it by hand first"
+            )
     try:
         interfaces_edit.without(parsed, bound & set(unused.addresses))
     except interfaces_edit.CannotRemove as problem:
@@ -138,8 +152,15 @@ def _queued_mail(before: Footprint, unused: Unused) -> Iterator[str]:
 def _published_addresses(before: Footprint, unused: Unused) -> Iterator[str]:
     for domain, addresses in sorted(before.published.items()):
         for address in unused.addresses:
-            if any(ip_address(address) in ip_network(published) for published in addresses):
+            if any(ip_address(address) in ip_network(published, strict=False) for published in addresses):
                 yield f"{address} is still authorised by the published SPF of {domain}; trim the record first"
+
+
+def _first_mention(address: str, lines: list[Line]) -> Line | None:
+    """The first line with the address in it, or with its network and a shell expansion: 192.0.2.$i, 192.0.2.{1..9}."""
+    network = re.escape(address.rpartition(".")[0])
+    expanded = re.compile(rf"(?<![\d.]){network}\.[$`{{]")
+    return next((line for line in lines if _names(address, line.text) or expanded.search(line.text)), None)
 
 
 def _names(address: str, text: str) -> bool:

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import INPUTS, RUN_ID
-from prefect.states import Completed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from deliverability.plan import Plan, ReloadService, RemoveAddress
 from flows.gate import gate

@@ -15,12 +15,13 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 
 from deliverability.decision import Decision
-from deployments import approvals, server
+from deployments import approvals, processes, server
 
 Seen = TypeVar("Seen")
 
 HERE = Path(__file__).parent
 PATIENCE = 90.0
+QUICK = {"PREFECT_WORKER_QUERY_SECONDS": "0.5"}
 
 
 def free_port() -> int:
@@ -44,7 +45,7 @@ class Lab:
 
     def __init__(self, home: Path, port: int) -> None:
         self.home = home
-        self.url = server.up(home, port, prefect_file=HERE / "gated.yaml").url
+        self.url = server.up(home, port, extra=QUICK, prefect_file=HERE / "gated.yaml").url
         self.client: SyncPrefectClient = server.client(home)
         self.client.__enter__()
 
@@ -52,6 +53,11 @@ class Lab:
         self.client.__exit__(None, None, None)
         server.down(self.home, patience=5)
         shutil.rmtree(self.home)
+
+    def pid(self, name: str) -> int:
+        record = processes.running(name, self.home)
+        assert record is not None, f"{name} does not run"
+        return record.pid
 
     def start(self, flow: str = "gated", **parameters: object) -> UUID:
         deployment = self.client.read_deployment_by_name(f"{flow}/test")
@@ -90,7 +96,8 @@ class Lab:
 
     def decision(self, run: UUID) -> Decision:
         state = self.ended(run).state
-        assert state is not None and state.is_completed(), state
+        assert state is not None
+        assert state.is_completed(), state
         return Decision.model_validate_json(state.message or "")
 
 

@@ -46,20 +46,14 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._keyboard, text.encode())
 
-    def dialogue(self, *lines: str) -> str:
-        """Wait for one prompt after the other, give each its line; all that was shown."""
-        shown = ""
-        for line in lines:
-            shown += self.wait_for("]: " if not shown or line.startswith("[") else ": ")
-            self.type(line.removeprefix("[") + "\n")
-        return shown
-
     def output(self) -> str:
-        """What the process wrote to stdout; it must end with success."""
-        try:
-            out, _ = self._process.communicate(timeout=PATIENCE)
-        finally:
-            self._process.kill()
-            os.close(self._keyboard)
-        assert self._process.returncode == 0, self._seen
-        return out.decode()
+        """The next line that the process writes to stdout."""
+        assert self._process.stdout is not None
+        assert select.select([self._process.stdout], [], [], PATIENCE)[0], self._seen
+        return self._process.stdout.readline().decode()
+
+    def close(self) -> None:
+        """End the process, if it has not ended."""
+        self._process.kill()
+        self._process.communicate()
+        os.close(self._keyboard)

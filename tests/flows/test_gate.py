@@ -15,15 +15,7 @@ from tests.flows.gated import plan
 from tests.flows.prefect_lab import Lab, lab, until
 
 DIGEST = plan().short_digest
-SCENARIOS = {
-    "deadline": 8,
-    "late": 8,
-    "approve": 600,
-    "reject": 600,
-    "wrong digest": 600,
-    "defaults": 600,
-    "retry": 600,
-}
+SCENARIOS = {"deadline": 8, "late": 8, "approve": 600, "reject": 600, "not taken": 600}
 """Every run of this file, and the seconds until its deadline."""
 
 Runs = Mapping[str, UUID]
@@ -59,15 +51,6 @@ def test_approve(prefect: Lab, runs: Runs) -> None:
         approvals.answer(asked.name, "approve", DIGEST, "Bob", "", home=prefect.home)
 
 
-def test_reject_needs_a_name_only(prefect: Lab, runs: Runs) -> None:
-    run = runs["reject"]
-    asked = prefect.gate(run)
-    approvals.answer(str(run)[:13], "reject", "", "Ann", "", home=prefect.home)
-    decision = prefect.decision(run)
-    assert (decision.choice, decision.by) == (Choice.REJECT, "Ann")
-    assert asked.deadline > datetime.fromisoformat(decision.at)
-
-
 @pytest.mark.parametrize(
     ("choice", "digest", "by", "refusal"),
     [
@@ -80,53 +63,51 @@ def test_reject_needs_a_name_only(prefect: Lab, runs: Runs) -> None:
     ],
 )
 def test_a_bad_answer_is_not_sent(prefect: Lab, runs: Runs, choice: str, digest: str, by: str, refusal: str) -> None:
-    asked = prefect.gate(runs["retry"])
+    asked = prefect.gate(runs["reject"])
     with pytest.raises(GateError, match=refusal) as caught:
-        prefect.answer(runs["retry"], choice, digest, by)
+        prefect.answer(runs["reject"], choice, digest, by)
     assert f"next: runbook approve {asked.name} --digest {DIGEST}" in str(caught.value)
-    assert prefect.gate(runs["retry"]).shown == asked.shown
+    assert prefect.gate(runs["reject"]).shown == asked.shown
 
 
-def test_a_wrong_digest_in_the_ui_is_asked_again(prefect: Lab, runs: Runs) -> None:
-    run = runs["wrong digest"]
+def test_the_form_refuses_what_is_too_long(prefect: Lab, runs: Runs) -> None:
+    prefect.gate(runs["reject"])
+    result = prefect.client.resume_flow_run(runs["reject"], run_input={"name": "n" * 81})
+    assert result.status.value == "REJECT"
+    assert "is too long" in str(result.details)
+
+
+def test_reject_needs_a_name_only(prefect: Lab, runs: Runs) -> None:
+    run = runs["reject"]
+    asked = prefect.gate(run)
+    approvals.answer(str(run)[:13], "reject", "", "Ann", "", home=prefect.home)
+    decision = prefect.decision(run)
+    assert (decision.choice, decision.by) == (Choice.REJECT, "Ann")
+    assert asked.deadline > datetime.fromisoformat(decision.at)
+
+
+def test_what_cannot_be_taken_is_asked_again(prefect: Lab, runs: Runs) -> None:
+    run = runs["not taken"]
     first = prefect.gate(run)
-    prefect.resume(run, decision="approve", digest="<b>bad</b>` 12", name="Ann", reason="")
+    prefect.resume(run)
     second = prefect.gate(run, without=first.shown)
-    assert second.shown.startswith(
+    assert second.shown.startswith("> **The last answer was not taken:** the name is empty")
+    prefect.resume(run, decision="approve", digest="<b>bad</b>` 12", name="Ann", reason="")
+    third = prefect.gate(run, without=second.shown)
+    assert third.shown.startswith(
         r"> **The last answer was not taken:** the digest \<b\>bad\</b\>\` is not of this plan"
     )
-    assert second.deadline == first.deadline
+    assert first.deadline == second.deadline == third.deadline
     prefect.resume(run, decision="approve", digest=DIGEST, name="Ann", reason="now right")
     decision = prefect.decision(run)
     assert (decision.choice, decision.by, decision.reason) == (Choice.APPROVE, "Ann", "now right")
 
 
-def test_a_resume_without_an_answer_is_asked_again(prefect: Lab, runs: Runs) -> None:
-    run = runs["defaults"]
-    first = prefect.gate(run)
-    prefect.resume(run)
-    second = prefect.gate(run, without=first.shown)
-    assert "**The last answer was not taken:** the name is empty" in second.shown
-    prefect.resume(run, decision="reject", digest="", name="Ann", reason="no")
-    decision = prefect.decision(run)
-    assert (decision.choice, decision.by, decision.reason) == (Choice.REJECT, "Ann", "no")
-
-
-def test_the_form_refuses_what_is_too_long(prefect: Lab, runs: Runs) -> None:
-    prefect.gate(runs["retry"])
-    result = prefect.client.resume_flow_run(runs["retry"], run_input={"name": "n" * 81})
-    assert result.status.value == "REJECT"
-    assert "is too long" in str(result.details.reason)
-
-
 def test_a_retried_run_asks_again(prefect: Lab, runs: Runs) -> None:
-    run = runs["retry"]
-    first = prefect.gate(run)
-    prefect.answer(run, "approve", DIGEST)
+    run = runs["approve"]
     assert prefect.decision(run).approved
     prefect.client.set_flow_run_state(run, Scheduled(name="AwaitingRetry"), force=True)
-    again = prefect.gate(run)
-    assert again.deadline == first.deadline
+    prefect.gate(run)
     prefect.answer(run, "reject", by="Bob", reason="once was enough")
     until(lambda: "Bob" in prefect.state(run) or None, lambda: prefect.state(run))
     assert prefect.decision(run).choice is Choice.REJECT

@@ -3,11 +3,13 @@
 import getpass
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from deliverability.decision import Choice, Decision
+from deployments.server import environment
 from flows.gate import gate
 from tests.flows.gated import plan
 from tests.flows.prefect_lab import lab
@@ -15,27 +17,38 @@ from tests.flows.terminal import CTRL_C, CTRL_D, ROOT, Terminal
 
 DIGEST = plan().short_digest
 DECISION, NAME, REASON = "decision: approve or reject [reject]: ", "name: who decides", "reason: why, for the report: "
-ASK = """
+SETUP = """
 from datetime import UTC, datetime, timedelta
 from flows.gate import gate
 from tests.flows.gated import plan
-due = datetime.now(UTC) + timedelta(seconds={seconds})
-print(gate(plan(), "# The plan\\n\\x1b[2Jof " + plan().host, key="approve", deadline=due).model_dump_json())
+def ask(seconds):
+    due = datetime.now(UTC) + timedelta(seconds=seconds)
+    print(gate(plan(), "# The plan\\n\\x1b[2Jof mta", key="approve", deadline=due).model_dump_json(), flush=True)
 """
+GATES = 20
 
 
-def terminal(seconds: float = 600) -> Terminal:
-    return Terminal(ASK.format(seconds=seconds))
+@pytest.fixture(scope="module")
+def process() -> Iterator[Terminal]:
+    """A process that comes to one gate after the other: Python needs long to start."""
+    terminal = Terminal(f"{SETUP}for gate_number in range({GATES}): ask(600)")
+    yield terminal
+    terminal.close()
 
 
-def decision(at: Terminal) -> Decision:
-    return Decision.model_validate_json(at.output())
+@pytest.fixture
+def person(process: Terminal) -> Terminal:
+    """A person who sees the plan of the next gate."""
+    process.wait_for("# The plan")
+    return process
 
 
-def test_approve() -> None:
-    person = terminal()
+def decision(person: Terminal) -> Decision:
+    return Decision.model_validate_json(person.output())
+
+
+def test_approve(person: Terminal) -> None:
     shown = person.wait_for(DECISION)
-    assert "# The plan" in shown
     assert "of mta" in shown
     assert "\x1b" not in shown
     assert f"Its digest is {DIGEST}." in shown
@@ -51,8 +64,7 @@ def test_approve() -> None:
     assert taken.digest == plan().digest
 
 
-def test_what_cannot_be_taken_is_asked_again() -> None:
-    person = terminal()
+def test_what_cannot_be_taken_is_asked_again(person: Terminal) -> None:
     for typed, refusal in (
         (("yes",), "the decision is 'yes'; type approve or reject"),
         (("approve", "abc", "Ann", ""), "the digest has 3 characters"),
@@ -79,8 +91,7 @@ def test_what_cannot_be_taken_is_asked_again() -> None:
     ],
     ids=["enter alone", "no digest", "ctrl-d", "ctrl-c", "ctrl-d after all but the reason"],
 )
-def test_anything_less_than_an_approval_rejects(typed: str, by: str, reason: str) -> None:
-    person = terminal()
+def test_anything_less_than_an_approval_rejects(person: Terminal, typed: str, by: str, reason: str) -> None:
     person.wait_for(DECISION)
     person.type(typed)
     taken = decision(person)
@@ -88,13 +99,15 @@ def test_anything_less_than_an_approval_rejects(typed: str, by: str, reason: str
 
 
 def test_the_deadline_ends_the_prompt() -> None:
-    taken = decision(terminal(seconds=0.5))
+    person = Terminal(f"{SETUP}ask(0.5)")
+    taken = decision(person)
+    person.close()
     assert (taken.choice, taken.by, taken.via) == (Choice.REJECT, "timeout", "timeout")
 
 
 def test_no_terminal_rejects_at_once() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", ASK.format(seconds=600)],
+        [sys.executable, "-c", f"{SETUP}ask(600)"],
         input=f"approve\n{DIGEST}\nAnn\n\n",
         capture_output=True,
         text=True,
@@ -107,14 +120,14 @@ def test_no_terminal_rejects_at_once() -> None:
 
 
 def test_a_flow_in_a_plain_process_asks_at_the_terminal() -> None:
-    from deployments.server import environment
-
     home = lab().home
-    code = "from tests.flows.gated import gated\nprint(gated(return_state=True).message)"
+    code = "from tests.flows.gated import gated\nprint(gated(return_state=True).message, flush=True)"
     person = Terminal(code, environment(home, int((home / "port").read_text())))
     person.wait_for(DECISION)
     person.type(f"approve\n{DIGEST}\nAnn\nbecause\n")
-    assert decision(person).approved
+    approved = decision(person).approved
+    person.close()
+    assert approved
 
 
 def test_unattended_says_so() -> None:

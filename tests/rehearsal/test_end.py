@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 
-import probes
+import estate_probes as probes
 import pytest
 
 from rehearsal import Estate, running

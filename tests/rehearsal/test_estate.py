@@ -4,7 +4,7 @@ import json
 import re
 import time
 
-import probes
+import estate_probes as probes
 import pytest
 
 from rehearsal import Estate

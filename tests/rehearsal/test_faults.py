@@ -3,7 +3,7 @@
 import subprocess
 import time
 
-import probes
+import estate_probes as probes
 import pytest
 
 from rehearsal import Estate, HostFailed, RunningEstate, hosts, running

@@ -4,7 +4,7 @@ import socket
 import subprocess
 import sys
 
-import probes
+import estate_probes as probes
 import pytest
 
 from rehearsal import Estate, NotIsolated, RehearsalError, RunningEstate, assert_isolated, running

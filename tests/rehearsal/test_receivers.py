@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Iterator
 
-import probes
+import estate_probes as probes
 import pytest
 
 from rehearsal import Estate, RehearsalError
@@ -67,6 +67,15 @@ def test_a_receiver_answers_as_told(estate: Estate, stage: str) -> None:
     assert "postfix/out05/smtp" in probes.until(deferred)
     assert list((inbox.folder / "new").iterdir()) == []
     mta.run(["postsuper", "-d", "ALL"])
+
+
+@pytest.mark.parametrize("stage", ["connect", "helo", "mail", "rcpt", "data", "end"])
+def test_a_receiver_that_hangs_up_still_logs_why(estate: Estate, stage: str) -> None:
+    inbox = estate.receiver("yahoo")
+    inbox.reply(**{stage: "421 4.7.0 [TSS04] Messages deferred\n421 4.7.0 see postmaster"})
+    probes.inject(estate.host("mta"), 25, f"{stage}@yahoo.com")
+    assert probes.until(inbox.messages)[0]["reply"].startswith("421 4.7.0 [TSS04]")
+    estate.host("mta").run(["postsuper", "-d", "ALL"])
 
 
 def test_a_reply_that_is_none_is_refused(estate: Estate) -> None:

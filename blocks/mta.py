@@ -25,6 +25,7 @@ def read_footprint(host: Reader, estate: Estate, resolver: PublicResolver) -> Fo
     """Everything a cleanup has to know, in few round trips. Raises MalformedFile, HostError, HostUnreachable."""
     mta = estate.mta
     paths = [mta.master_cf, mta.main_cf, mta.interfaces, mta.rehab_cron]
+    folder = f"{mta.interfaces}.d"
     texts, facts = _split(
         host.run_all(
             *(("cat", "--", path) for path in paths),
@@ -36,10 +37,11 @@ def read_footprint(host: Reader, estate: Estate, resolver: PublicResolver) -> Fo
             ("postqueue", "-j"),
             *QMGR_START,
             ("printenv", "SSH_CONNECTION"),
+            ("ls", "-1", "--", folder),
         ),
         len(paths),
     )
-    stats, addresses, routes, promote, sockets, queued, started, zone, connection = facts
+    stats, addresses, routes, promote, sockets, queued, started, zone, connection, names = facts
     if texts[0].exit_code != 0:
         raise HostError(
             f"{host.host.name}: cannot read {mta.master_cf}: {texts[0].stderr.strip()}",
@@ -61,7 +63,7 @@ def read_footprint(host: Reader, estate: Estate, resolver: PublicResolver) -> Fo
         interfaces=files[2],
         rehab_cron=files[3] if len(files) > 3 else None,
         tables=_read_tables(host, files[1]),
-        sourced_interfaces=_read_folder(host, f"{mta.interfaces}.d"),
+        sourced_interfaces=_read_all(host, [f"{folder}/{name}" for name in names.stdout.split("\n") if name]),
         addresses=parse_addresses(addresses.stdout),
         routes=parse_routes(routes.stdout),
         promote_secondaries="1" in promote.stdout.split(),
@@ -165,10 +167,8 @@ def _read_tables(host: Reader, file: HostFile) -> tuple[Table, ...]:
     )
 
 
-def _read_folder(host: Reader, folder: str) -> tuple[HostFile, ...]:
-    """The files an interfaces file may take in; their owner and mode are of no interest, none of them is edited."""
-    names = host.run("ls", "-1", "--", folder, check=False).stdout.split("\n")
-    paths = [f"{folder}/{name}" for name in names if name]
+def _read_all(host: Reader, paths: Sequence[str]) -> tuple[HostFile, ...]:
+    """Files that nobody will edit, such as an interfaces file may take in: owner and mode are of no interest."""
     results = host.run_all(*(("cat", "--", path) for path in paths))
     return tuple(
         HostFile(path=path, text=result.stdout, owner="", mode="")

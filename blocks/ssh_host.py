@@ -138,6 +138,7 @@ class SshHost(Block):
                 passphrase=self.passphrase.get_secret_value() if self.passphrase else None,
                 allow_agent=False,
                 look_for_keys=False,
+                sock=self._socket(),
                 timeout=CONNECT_SECONDS,
                 banner_timeout=CONNECT_SECONDS,
                 auth_timeout=CONNECT_SECONDS,
@@ -170,9 +171,13 @@ class SshHost(Block):
         transport = client.get_transport()
         assert transport is not None
         transport.set_keepalive(KEEPALIVE_SECONDS)
-        # Else each small packet waits for the acknowledgement of the one before it: a round trip for every command.
-        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return client
+
+    def _socket(self) -> socket.socket:
+        connected = socket.create_connection((self.address, self.port), CONNECT_SECONDS)
+        # Else a small packet waits until the one before it is acknowledged: a round trip more in most steps.
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connected
 
     def _pin(self, client: paramiko.SSHClient) -> None:
         pinned = client.get_host_keys()

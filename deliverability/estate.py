@@ -184,7 +184,6 @@ class Probe(_Table):
 
 
 class Gates(_Table):
-    approvers: tuple[str, ...] = ()
     timeout_hours: float = Field(72, gt=0, le=24 * 30)
     unattended: bool = Field(False, description="Accept a run without a person; only a rehearsal may say true")
 

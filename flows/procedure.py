@@ -250,6 +250,7 @@ def _close(run: Run) -> State[Record]:
     tasks.publish(f"{record.procedure}-report", markdown)
     try:
         path = store.save(record.procedure, record.run, markdown, record.model_dump(mode="json", by_alias=True))
+        store.prune(run.estate.reports.retention_days)
         run.progress.step(record.status, f"report {path}")
     except OSError as error:
         # The outcome on the host does not depend on our disk; the report is an artifact of the run as well.

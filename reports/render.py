@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import unicodedata
 from functools import cache
 
 import jinja2
@@ -35,8 +36,8 @@ def difference(before: Plan, after: Plan) -> str:
 def diff(edit: EditFile) -> str:
     """The unified diff of one edit, bounded."""
     lines = difflib.unified_diff(
-        edit.before.splitlines(),
-        edit.after.splitlines(),
+        _lines(edit.before),
+        _lines(edit.after),
         edit.path,
         f"{edit.path} (planned)",
         n=DIFF_CONTEXT,
@@ -63,19 +64,46 @@ def fenced(text: str, language: str = "") -> str:
     """A code block that its content cannot close: the fence is longer than any run of backticks in it."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text}\n{fence}"
+    return f"{fence}{language}\n{visible(text)}\n{fence}"
 
 
 def cell(text: object) -> str:
     """Text for a table cell or a line of prose: one line, nothing in it is Markdown or HTML."""
-    flat = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", str(text)).split())
-    return re.sub(r"([\\`*_{}\[\]<>|#!~])", r"\\\1", flat.replace("&", "&amp;"))
+    escaped = re.sub(r"([\\`*_{}\[\]<>|#!~])", r"\\\1", _flat(text).replace("&", "&amp;"))
+    # These begin a list, a rule or a heading, but only at the start of a line.
+    return re.sub(r"^(\d{0,9})([-+=.)])(?= |[-=]*$)", r"\1\\\2", escaped)
 
 
 def code(text: object) -> str:
-    """Text as inline code, also inside a table."""
-    flat = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", str(text)).split()).replace("`", "'")
-    return f"`{flat.replace('|', chr(92) + '|')}`" if flat else ""
+    """Text as inline code, to the character; not for tables, which end a cell at any pipe."""
+    flat = _flat(text)
+    fence = "`" * (max((len(run) for run in re.findall(r"`+", flat)), default=0) + 1)
+    blank = " " if flat.startswith("`") or flat.endswith("`") else ""
+    return f"{fence}{blank}{flat}{blank}{fence}" if flat else ""
+
+
+def code_cell(text: object) -> str:
+    """Text as inline code in a table; as escaped prose if there is a pipe in it."""
+    return cell(text) if "|" in str(text) else code(text)
+
+
+def visible(text: str) -> str:
+    """Text with every character that a terminal would obey, or that hides or reorders others, shown as <U+001B>."""
+    return "".join(f"<U+{ord(char):04X}>" if _is_hidden(char) else char for char in text)
+
+
+def _is_hidden(char: str) -> bool:
+    return char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def _flat(text: object) -> str:
+    return visible(" ".join(str(text).split()))
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a file, of which only a line feed ends one; a missing last one is a line, as diff(1) shows it."""
+    lines = text.split("\n")
+    return [*lines, "\\ No newline at end of file"] if lines[-1] else lines[:-1]
 
 
 @cache
@@ -85,7 +113,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701  Markdown: every value goes through `cell`, `code` or `fenced`
+        autoescape=False,  # noqa: S701  Markdown: every value goes through `cell`, `code`, `code_cell` or `fenced`
     )
-    environment.filters |= {"cell": cell, "code": code, "fenced": fenced, "diff": diff, "headline": headline}
+    environment.filters |= {"cell": cell, "code": code, "code_cell": code_cell}
+    environment.filters |= {"fenced": fenced, "diff": diff, "headline": headline}
     return environment

@@ -2,16 +2,19 @@
 
 import json
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deliverability.errors import RunbookError
 
+ROOT = Path(__file__).resolve().parent.parent
+
 
 def var() -> Path:
-    """The directory for everything that is written here: $RUNBOOK_VAR, or `var` under the current directory."""
-    return Path(os.environ.get("RUNBOOK_VAR", "var")).expanduser().resolve()
+    """The directory for everything that is written here: $RUNBOOK_VAR, or `var` in the project."""
+    return Path(os.environ.get("RUNBOOK_VAR") or ROOT / "var").expanduser().resolve()
 
 
 def snapshots() -> Path:
@@ -28,13 +31,24 @@ class Stored:
 
 
 def save(procedure: str, run: str, markdown: str, data: dict[str, Any]) -> Path:
-    """Write the report and its JSON twin; the path of the Markdown file. Each appears whole or not at all."""
+    """Write the report and its JSON twin; the path of the Markdown file.
+
+    Each appears whole or not at all, the twin last: a report is found by it.
+    """
     folder = var() / "reports" / procedure
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / f"{run}.json", json.dumps(data, indent=2, sort_keys=True) + "\n")
     path = folder / f"{run}.md"
     _write(path, markdown)
+    _write(path.with_suffix(".json"), json.dumps(data, indent=2, sort_keys=True) + "\n")
     return path
+
+
+def prune(days: int) -> None:
+    """Remove reports that are older than `days`; the estate says how long they are kept."""
+    oldest = time.time() - days * 86_400
+    for file in (var() / "reports").glob("*/*.*"):
+        if file.suffix in (".md", ".json") and file.stat().st_mtime < oldest:
+            file.unlink(missing_ok=True)
 
 
 def find_all() -> list[Stored]:

@@ -120,10 +120,11 @@ def _kept(estate: Estate) -> tuple[str, ...]:
 def summary(before: Footprint) -> tuple[str, ...]:
     """What the look showed, a line each."""
     services = master_cf.parse(before.master_cf.text, before.master_cf.path).services
+    sending = [live for live in before.addresses if live.scope == "global" and "." in live.address]
     return (
         f"{before.host}: {len(services)} services in {before.master_cf.path}, "
         f"{sum(service.command == 'smtp' for service in services)} of them send mail",
-        f"{len(before.live())} addresses are live, SSH arrives on {before.ssh_address}",
+        f"{len(sending)} IPv4 addresses are live, SSH arrives on {before.ssh_address}",
         f"{len(before.queued_transports)} queued message(s) are bound to a transport",
         *(f"SPF of {domain} authorises {', '.join(found)}" for domain, found in sorted(before.published.items())),
     )

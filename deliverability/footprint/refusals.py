@@ -1,5 +1,6 @@
 """Why a cleanup must not be planned. Each rule is one function that yields one sentence for each thing it met."""
 
+import posixpath
 import re
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
@@ -9,10 +10,9 @@ from deliverability.footprint.observation import Footprint
 from deliverability.footprint.unused import Unused
 from deliverability.network import interfaces, interfaces_edit
 from deliverability.network.addresses import takes_with_it
-from deliverability.network.interfaces import Line
+from deliverability.network.interfaces import Interfaces, Line
 from deliverability.postfix import main_cf, master_cf, transports
 from deliverability.postfix.master_cf import Service
-
 
 _NAMED_PORTS = {"smtp": 25, "smtps": 465, "submissions": 465, "submission": 587}
 """What master.cf may write for a port (services(5)); a stream's submission port is a number."""
@@ -116,6 +116,8 @@ def _bindings_out_of_reach(before: Footprint, unused: Unused) -> Iterator[str]:
                 yield f"{address} is bound in {file.path}; move that binding to {before.interfaces.path} or take it out"
     parsed = interfaces.parse(before.interfaces.text, before.interfaces.path)
     bound = {binding.address for binding in interfaces.addresses(parsed)}
+    if unused.addresses:
+        yield from _sources_elsewhere(parsed)
     lines = [line for stanza in parsed.stanzas for line in (stanza.head, *stanza.options)]
     for address in unused.addresses:
         if address not in bound and (mention := _first_mention(address, lines)):
@@ -127,6 +129,14 @@ def _bindings_out_of_reach(before: Footprint, unused: Unused) -> Iterator[str]:
         interfaces_edit.without(parsed, bound & set(unused.addresses))
     except interfaces_edit.CannotRemove as problem:
         yield f"{problem}; edit the file by hand first"
+
+
+def _sources_elsewhere(parsed: Interfaces) -> Iterator[str]:
+    for line in parsed.sources:
+        for pattern in line.split()[1:]:
+            path = posixpath.join(posixpath.dirname(parsed.path), pattern)
+            if posixpath.dirname(f"{path}/").rstrip("/") != f"{parsed.path}.d" != posixpath.dirname(path):
+                yield f"{parsed.path} takes in {pattern}, and only {parsed.path}.d is looked into; move its files there"
 
 
 def _transports_in_use(before: Footprint, unused: Unused) -> Iterator[str]:

@@ -95,6 +95,8 @@ def run(
     from reports.record import Record
 
     flow: Any = catalogue.find(procedure).flow
+    if "PREFECT_API_URL" not in os.environ:
+        err.print("Prefect starts for this run alone, about 8 s (`runbook up` keeps one running)", markup=False)
     state = flow(estate=estate, unattended=unattended, return_state=True)
     record = state.data if isinstance(state.data, Record) else state.result(raise_on_failure=False)
     if isinstance(record, RunbookError):
@@ -157,7 +159,8 @@ def approvals(estate: EstateName = "performancewest", as_json: AsJson = False) -
         return AT_A_GATE if waiting else 0
     for item in waiting:
         out.print(
-            f"{item.name}   {item.procedure} for {item.estate}   digest {item.digest[:12]}   until {item.deadline:%Y-%m-%d %H:%M} UTC"
+            f"{item.name}   {item.procedure} for {item.estate}   digest {item.digest[:12]}   "
+            f"until {item.deadline:%Y-%m-%d %H:%M} UTC"
         )
         out.print(f"  {item.link}")
         print(item.shown)
@@ -272,7 +275,7 @@ def _enter(estate: str) -> Path:
     from deployments import rehearse as rehearsals
     from deployments import settings
 
-    if estate == rehearsals.NAME:
+    if rehearsals.is_one(estate):
         rehearsals.join()
         home = rehearsals.prefect_home()
     else:

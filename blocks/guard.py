@@ -38,7 +38,7 @@ def backup_name(directory: str, path: str, procedure: str, run: str) -> str:
     return f"{directory}/{path.rpartition('/')[2]}.bak_{procedure.partition('-')[0]}_{run}"
 
 
-def arm(host: Writer, plan: Plan, run: str, minutes: int, backup_directory: str) -> Armed:
+def arm(host: Writer, plan: Plan, run: str, minutes: float, backup_directory: str) -> Armed:
     """Back up what the plan touches, write the undo data, and start the timer.
 
     Raises Held when another run's guard is armed there, Conflict when this run has been here before.

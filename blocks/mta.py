@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from blocks.resolver import PublicResolver
@@ -26,21 +27,24 @@ def read_footprint(host: Reader, estate: Estate, resolver: PublicResolver) -> Fo
     mta = estate.mta
     paths = [mta.master_cf, mta.main_cf, mta.interfaces, mta.rehab_cron]
     folder = f"{mta.interfaces}.d"
-    texts, facts = _split(
-        host.run_all(
-            *(("cat", "--", path) for path in paths),
-            ("stat", "-L", "-c", "%n\t%a\t%U:%G\t%Z", "--", *paths),
-            ("ip", "-j", "addr", "show"),
-            ("ip", "-j", "route", "show"),
-            ("cat", "--", *(f"/proc/sys/net/ipv4/conf/{name}/promote_secondaries" for name in ("all", mta.interface))),
-            ("ss", "-Hltn"),
-            ("postqueue", "-j"),
-            *QMGR_START,
-            ("printenv", "SSH_CONNECTION"),
-            ("ls", "-1", "--", folder),
-        ),
-        len(paths),
-    )
+    switches = [f"/proc/sys/net/ipv4/conf/{name}/promote_secondaries" for name in ("all", mta.interface)]
+    with ThreadPoolExecutor(1) as aside:
+        published = aside.submit(resolver.authorised, estate.domains)
+        texts, facts = _split(
+            host.run_all(
+                *(("cat", "--", path) for path in paths),
+                ("stat", "-L", "-c", "%n\t%a\t%U:%G\t%Z", "--", *paths),
+                ("ip", "-j", "addr", "show"),
+                ("ip", "-j", "route", "show"),
+                ("cat", "--", *switches),
+                ("ss", "-Hltn"),
+                ("postqueue", "-j"),
+                *QMGR_START,
+                ("printenv", "SSH_CONNECTION"),
+                ("ls", "-1", "--", folder),
+            ),
+            len(paths),
+        )
     stats, addresses, routes, promote, sockets, queued, started, zone, connection, names = facts
     if texts[0].exit_code != 0:
         raise HostError(
@@ -71,7 +75,7 @@ def read_footprint(host: Reader, estate: Estate, resolver: PublicResolver) -> Fo
         listeners=tuple(sorted(parse_listeners(sockets.stdout))),
         queued_transports=_queued_transports(host, queued.stdout),
         configuration_loaded=loaded,
-        published=resolver.authorised(estate.domains),
+        published=published.result(),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 
-from blocks.ssh_host import Reader, resolve_file
+from blocks.ssh_host import Reader, Writer, resolve_file
 from deliverability.errors import HostError
 from deliverability.estate import Probe, Stream
 from deliverability.postfix import mail_log
@@ -32,7 +32,7 @@ class Sighting:
     note: str = ""
 
 
-def send(host: Reader, stream_name: str, stream: Stream, probe: Probe, token: str) -> str:
+def send(host: Writer, stream_name: str, stream: Stream, probe: Probe, token: str) -> str:
     """Hand one message in as the stream's application does; its queue id. Raises HostError if it is refused."""
     assert stream.submission is not None
     sender = email.utils.parseaddr(stream.sender)[1]
@@ -62,16 +62,20 @@ def send(host: Reader, stream_name: str, stream: Stream, probe: Probe, token: st
 
 
 def watch(host: Reader, probe: Probe, token: str, queue_id: str, log: str, offset: int) -> Sighting | None:
-    """Wait until the probe is seen; None if it was not within ARRIVAL_SECONDS.
+    """Wait until the probe is seen; None if it was not within ARRIVAL_SECONDS. Raises HostError if it bounced.
 
     With a mailbox, the receiver is the witness: the Received header it wrote names the peer it saw. Without one, the
     host's log is: which transport delivered the message, to whom, with which answer.
     """
     give_up = time.monotonic() + ARRIVAL_SECONDS
     while time.monotonic() < give_up:
-        sighting = _in_mailbox(probe, token) if probe.mailbox else _in_log(host, queue_id, log, offset)
+        attempts = _attempts(host, queue_id, log, offset)
+        sighting = _in_mailbox(probe, token) if probe.mailbox else _in_log(host, attempts)
         if sighting is not None:
             return sighting
+        for attempt in attempts:
+            if attempt.status == "bounced":
+                raise HostError(f"{probe.address} was refused: {attempt.text}")
         time.sleep(POLL_SECONDS)
     return None
 
@@ -107,9 +111,14 @@ def _newest(spool: Path) -> list[Path]:
     return sorted(files, key=lambda file: file.stat().st_mtime, reverse=True)[:200]
 
 
-def _in_log(host: Reader, queue_id: str, log: str, offset: int) -> Sighting | None:
-    for delivery in mail_log.deliveries(log_since(host, log, offset)):
-        if delivery.queue_id == queue_id and delivery.status == "sent":
-            transport = delivery.program.removeprefix("postfix/").partition("/")[0]
-            return Sighting(f"log of {host.host.name}", "", "", transport, f"{delivery.relay_host}: {delivery.text}")
+def _attempts(host: Reader, queue_id: str, log: str, offset: int) -> list[mail_log.Delivery]:
+    lines = log_since(host, log, offset)
+    return [attempt for attempt in mail_log.deliveries(lines) if attempt.queue_id == queue_id]
+
+
+def _in_log(host: Reader, attempts: list[mail_log.Delivery]) -> Sighting | None:
+    for attempt in attempts:
+        if attempt.status == "sent":
+            transport = attempt.program.removeprefix("postfix/").partition("/")[0]
+            return Sighting(f"log of {host.host.name}", "", "", transport, f"{attempt.relay_host}: {attempt.text}")
     return None

@@ -37,6 +37,9 @@ CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 30.0
 KEEPALIVE_SECONDS = 5
 OUTPUT_LIMIT = 16 * 1024 * 1024
+WINDOW = 2 * OUTPUT_LIMIT
+"""What the host may send before we have read it: standard input, output and error must never wait for each other."""
+
 CHANNELS = 8
 """Commands run at once over one connection: sshd's MaxSessions is 10 by default."""
 
@@ -242,25 +245,6 @@ class Reader:
         """The host's own address of this connection, as we see it."""
         return str(self._transport().getpeername()[0])
 
-    @contextmanager
-    def smtp(self, address: str, port: int) -> Iterator[smtplib.SMTP]:
-        """SMTP to a port as seen from the host itself, through this connection (direct-tcpip)."""
-        where = f"{self.host.name}: port {port} of {address} there"
-        try:
-            channel = self._transport().open_channel(
-                "direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=CONNECT_SECONDS
-            )
-            channel.settimeout(COMMAND_SECONDS)
-            session = _SmtpOverChannel(channel)
-        except (paramiko.SSHException, smtplib.SMTPException, OSError) as error:
-            raise HostError(f"{where} does not answer: {error}", next_step="ss -ltn, on the host") from None
-        try:
-            yield session
-        except (smtplib.SMTPException, OSError) as error:
-            raise HostError(f"{where} broke off: {error}") from None
-        finally:
-            session.close()
-
     def _allow(self, argv: Sequence[str]) -> None:
         words = tuple(argv)
         if words not in LOOKS and not any(words[: len(known)] == known for known in READS):
@@ -276,7 +260,7 @@ class Reader:
         deadline = time.monotonic() + timeout
         command = shlex.join([*REMOTE_ENVIRONMENT, *argv])
         try:
-            channel = self._transport().open_session(timeout=min(timeout, CONNECT_SECONDS))
+            channel = self._transport().open_session(WINDOW, timeout=min(timeout, CONNECT_SECONDS))
             with channel:
                 channel.settimeout(timeout)
                 channel.exec_command(command)
@@ -292,8 +276,14 @@ class Reader:
                 code = channel.recv_exit_status()
         except TimeoutError:
             raise CommandTimedOut(f"{self.host.name}: {shlex.join(argv)} did not end within {timeout:g} s") from None
+        except _TooMuch:
+            raise CommandFailed(
+                f"{self.host.name}: {shlex.join(argv)} printed more than {OUTPUT_LIMIT} bytes, which is the limit"
+            ) from None
         except (paramiko.SSHException, OSError, EOFError) as error:
-            raise HostUnreachable(f"{self.host.name}: connection lost in {shlex.join(argv)}: {error}") from None
+            raise HostUnreachable(
+                f"{self.host.name}: connection lost in {shlex.join(argv)}: {error}", next_step="runbook doctor"
+            ) from None
         return Result(tuple(argv), code, _text(argv, stdout), stderr.decode("utf-8", "replace"))
 
 
@@ -326,12 +316,12 @@ class Writer(Reader):
             existing = _stat(sftp, path)
             try:
                 with sftp.open(temporary, "wb") as file:
+                    file.chmod(0o600)  # until it is whole, and its owner's, nobody else reads it
                     file.write(text.encode())
                 if existing is not None:
                     sftp.chown(temporary, existing.st_uid or 0, existing.st_gid or 0)
-                    sftp.chmod(temporary, stat.S_IMODE(existing.st_mode or 0o644))
-                elif mode is not None:
-                    sftp.chmod(temporary, mode)
+                    mode = stat.S_IMODE(existing.st_mode or 0o644)
+                sftp.chmod(temporary, 0o644 if mode is None else mode)
                 # Data before name: after a power cut the name must not lead to an empty file.
                 self.run("sync", "--", temporary)
                 sftp.posix_rename(temporary, path)
@@ -356,6 +346,25 @@ class Writer(Reader):
             client.close()
 
     @contextmanager
+    def smtp(self, address: str, port: int) -> Iterator[smtplib.SMTP]:
+        """SMTP to a port as seen from the host itself, through this connection (direct-tcpip)."""
+        where = f"{self.host.name}: port {port} of {address} there"
+        try:
+            channel = self._transport().open_channel(
+                "direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=CONNECT_SECONDS
+            )
+            channel.settimeout(COMMAND_SECONDS)
+            session = _SmtpOverChannel(channel)
+        except (paramiko.SSHException, smtplib.SMTPException, OSError) as error:
+            raise HostError(f"{where} does not answer: {error}", next_step="ss -ltn, on the host") from None
+        try:
+            yield session
+        except (smtplib.SMTPException, OSError) as error:
+            raise HostError(f"{where} broke off: {error}") from None
+        finally:
+            session.close()
+
+    @contextmanager
     def session(self, *argv: str) -> Iterator[paramiko.Channel]:
         """A command that stays running while the context is open; closing its standard input is to end it."""
         channel = self._transport().open_session(timeout=CONNECT_SECONDS)
@@ -378,6 +387,10 @@ class _SmtpOverChannel(smtplib.SMTP):
         return self._channel  # type: ignore[return-value]
 
 
+class _TooMuch(Exception):
+    """More output than OUTPUT_LIMIT."""
+
+
 def _drain(receive: Callable[[int], bytes], deadline: float) -> bytes:
     chunks: list[bytes] = []
     size = 0
@@ -387,7 +400,7 @@ def _drain(receive: Callable[[int], bytes], deadline: float) -> bytes:
         if time.monotonic() > deadline:
             raise TimeoutError
         if size > OUTPUT_LIMIT:
-            raise OSError(f"more than {OUTPUT_LIMIT} bytes of output")
+            raise _TooMuch
     return b"".join(chunks)
 
 

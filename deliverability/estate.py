@@ -189,7 +189,7 @@ class Gates(_Table):
 
 
 class Guard(_Table):
-    minutes: int = Field(10, ge=1, le=120, description="The host undoes an unconfirmed change after this long")
+    minutes: float = Field(10, ge=0.1, le=120, description="The host undoes an unconfirmed change after this long")
 
 
 class Reports(_Table):

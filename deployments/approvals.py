@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from deliverability import decision as decisions
 from deliverability.decision import Choice
 from deliverability.errors import GateError
+from deliverability.plan import SHORT_DIGEST
 from deployments import server
 from flows import questions
 from flows.questions import Answer
@@ -49,14 +50,13 @@ def answer(run: str, choice: str, digest: str, by: str, reason: str, *, home: Pa
     by = questions.clean(by, decisions.NAME_LIMIT + 1)  # one more, so that a name which is too long is still refused
     with server.client(home) as client:
         at = _find(client, run)
-        command = f"runbook approve {at.name} --digest {at.question.digest[:12]} --by NAME --reason TEXT"
         if at.overdue:
             raise GateError(
                 f"the deadline of run {at.name} was {at.question.deadline:%Y-%m-%d %H:%M} UTC; it counts as rejected",
                 next_step=f"start {at.question.procedure} again, for a new plan",
             )
         if refusal := decisions.problem(choice, digest, by, at.question.digest):
-            raise GateError(f"the answer to run {at.name} was not sent: {refusal}", next_step=command)
+            raise GateError(f"the answer to run {at.name} was not sent: {refusal}", next_step=_command(at))
         given = Answer(
             decision="approve" if choice == Choice.APPROVE else "reject",
             digest=digest.strip(),
@@ -78,6 +78,11 @@ def _shown(client: SyncPrefectClient, one: questions.Waiting) -> Waiting:
         link=f"{base}/runs/flow-run/{one.id}",
         shown=one.shown,
     )
+
+
+def _command(at: questions.Waiting) -> str:
+    digest = at.question.digest[:SHORT_DIGEST]
+    return f"runbook approve {at.name} --digest {digest} --estate {at.question.estate} --by NAME --reason TEXT"
 
 
 def _find(client: SyncPrefectClient, run: str) -> questions.Waiting:

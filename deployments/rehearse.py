@@ -7,8 +7,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from deliverability.errors import RehearsalError
+from deliverability.errors import EstateError, RehearsalError
+from deliverability.estate import load
 from deployments import settings
+from flows.opening import estate_file
 from rehearsal import Estate, assert_isolated, enter, running
 from rehearsal.progress import stopwatch
 
@@ -17,6 +19,14 @@ NAME = "rehearsal"
 KEPT = "kept"
 
 Progress = Callable[[str], None]
+
+
+def is_one(estate: str) -> bool:
+    """Whether an estate, by its name or file, is a rehearsal. What cannot be read is for whoever opens it to report."""
+    try:
+        return load(estate_file(estate)).rehearsal
+    except EstateError:
+        return False
 
 
 def join() -> None:

@@ -58,7 +58,7 @@ def _is_up(reader: Reader) -> bool:
 
 def _files(reader: Reader, estate: Estate) -> str:
     mta = estate.mta
-    reader.run("stat", "--", mta.master_cf, mta.main_cf, mta.interfaces, mta.backups, mta.mail_log)
+    reader.run("stat", "-L", "-c", "%n", "--", mta.master_cf, mta.main_cf, mta.interfaces, mta.backups, mta.mail_log)
     return "all there"
 
 

@@ -132,15 +132,19 @@ def _seconds(deadline: datetime) -> int:
 
 
 def _description(run: FlowRun, plan: Plan, shown: str, deadline: datetime, refusal: str) -> str:
-    """The Resume form's text, in Markdown: why it asks again, what is asked, until when, how to answer, the plan."""
+    """The Resume form's text, in Markdown: why it asks again, what is asked, until when, the plan, the commands.
+
+    The form shows some ten lines of it at a time: the plan comes as early as it can.
+    """
     digest = plan.short_digest
+    command = f"--estate {plan.estate} --by NAME --reason TEXT"
     parts = [
         f"> **The last answer was not taken:** {cell(refusal)}" if refusal else "",
-        f"**Approve or reject this plan until {deadline:%Y-%m-%d %H:%M} UTC.** Its digest is `{digest}`.",
+        f"**Approve or reject this plan until {deadline:%Y-%m-%d %H:%M} UTC.** Its digest is `{digest}`. "
         "To approve: decision `approve`, the digest, your name. Everything else, and no answer, is a rejection.",
-        f"    runbook approve {run.name} --digest {digest} --by NAME --reason TEXT\n"
-        f"    runbook reject {run.name} --by NAME --reason TEXT",
-        _bounded(shown),
+        _bounded(shown).strip(),
+        "Or on the command line:",
+        f"    runbook approve {run.name} --digest {digest} {command}\n    runbook reject {run.name} {command}",
     ]
     return "\n\n".join(filter(None, parts))
 

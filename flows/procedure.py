@@ -128,7 +128,7 @@ class Run:
     def guard(self, writer: Writer) -> Iterator[guards.Armed]:
         """Arm the undo timer on the host; confirm the change at the end, or undo it if anything at all goes wrong."""
         minutes = self.estate.guard.minutes
-        with self._timed(f"arm the guard, {minutes} min") as done:
+        with self._timed(f"arm the guard, {minutes:g} min") as done:
             armed = guards.arm(writer, self.plan, self.record.run, minutes, self.estate.mta.backups)
             done(f"backups {', '.join(backup for backup, _ in armed.backups)}")
         try:

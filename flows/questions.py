@@ -4,6 +4,7 @@ A suspended run is a row in Prefect's database: what it asks, until when and abo
 `runbook approvals`, by the expiry flow and by the run itself when it comes back.
 """
 
+import json
 import time
 import unicodedata
 from datetime import UTC, datetime
@@ -34,7 +35,10 @@ PAGE = 200
 class Answer(RunInput):
     """The form of a gate. Everything left as it is means no."""
 
-    decision: Literal["approve", "reject"] = Field("reject", description="approve exactly this plan, or reject it")
+    # In Prefect's first UI a click on the word of a select opens it and closes it at once; its arrow works.
+    decision: Literal["approve", "reject"] = Field(
+        "reject", description="approve exactly this plan, or reject it; opens at the arrow on the right"
+    )
     digest: str = Field(
         "", max_length=64, description=f"first {SHORT_DIGEST} characters of the plan's digest; needed to approve"
     )
@@ -144,8 +148,6 @@ def _why(result: OrchestrationResult[object]) -> str:
 
 
 def _form() -> str:
-    import json
-
     return json.dumps(Answer.model_json_schema())
 
 
@@ -159,6 +161,4 @@ def _stored(client: SyncPrefectClient, run: UUID, key: str) -> str | None:
 
 
 def _text(stored: str | None) -> str:
-    import json
-
     return "" if stored is None else str(json.loads(stored))

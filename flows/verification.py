@@ -47,7 +47,7 @@ def _postfix_check(host: Writer) -> Finding:
     )
 
 
-def _mail(host: Reader, estate: Estate, name: str, stream: Stream, since: int) -> Finding:
+def _mail(host: Writer, estate: Estate, name: str, stream: Stream, since: int) -> Finding:
     check = f"mail of stream {name}"
     if stream.submission is None:
         via = f"it leaves through {stream.relay}, which this procedure does not touch"

@@ -1,5 +1,6 @@
 """The hub's bridge and cables, seen from the hub."""
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -18,7 +19,8 @@ class Network:
 
     def plug(self, name: str, pid: int) -> None:
         """A cable from the bridge to `eth0` of the namespace of `pid`."""
-        self._ip([f"link add p-{name} type veth peer name eth0 netns {pid}", f"link set p-{name} master {BRIDGE} up"])
+        card = f"address {hardware_address(name)} netns {pid}"
+        self._ip([f"link add p-{name} type veth peer name eth0 {card}", f"link set p-{name} master {BRIDGE} up"])
 
     def unplug(self, name: str) -> None:
         self.undelay(name)
@@ -62,6 +64,11 @@ class Network:
 
     def _ip(self, commands: Iterable[str]) -> None:
         process.must(process.in_network(self._hub, ["ip", "-batch", "-"]), "\n".join(commands))
+
+
+def hardware_address(name: str) -> str:
+    """The same after every boot, or its neighbours would send to the card that was there before for half a minute."""
+    return "02:" + hashlib.sha256(name.encode()).digest()[:5].hex(":")
 
 
 def give_addresses(pid: int, addresses: Iterable[str]) -> None:

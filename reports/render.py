@@ -26,11 +26,21 @@ def report_markdown(record: Record) -> str:
 
 
 def difference(before: Plan, after: Plan) -> str:
-    """How a new plan differs from the approved one, as a unified diff of their texts."""
-    lines = difflib.unified_diff(
-        plan_markdown(before).splitlines(), plan_markdown(after).splitlines(), "approved", "now", n=2, lineterm=""
-    )
-    return "\n".join(lines)
+    """How a new plan differs from the approved one: unified diffs of the files they begin with, then of their texts.
+
+    A change far from what the plan edits shows in the files alone.
+    """
+    was, now = ({edit.path: edit.before for edit in plan.edits()} for plan in (before, after))
+    texts = [(f"{path}, {{}}", was.get(path, ""), now.get(path, "")) for path in sorted({*was, *now})]
+    texts.append(("plan, {}", plan_markdown(before), plan_markdown(after)))
+    lines = [
+        line
+        for name, old, new in texts
+        for line in difflib.unified_diff(
+            old.splitlines(), new.splitlines(), name.format("approved"), name.format("now"), n=2, lineterm=""
+        )
+    ]
+    return _bounded("\n".join(lines))
 
 
 def diff(edit: EditFile) -> str:
@@ -43,7 +53,10 @@ def diff(edit: EditFile) -> str:
         n=DIFF_CONTEXT,
         lineterm="",
     )
-    text = "\n".join(lines)
+    return _bounded("\n".join(lines))
+
+
+def _bounded(text: str) -> str:
     return text if len(text) <= DIFF_LIMIT else text[:DIFF_LIMIT] + f"\n... {len(text) - DIFF_LIMIT} characters more"
 
 
@@ -75,7 +88,7 @@ def cell(text: object) -> str:
 
 
 def code(text: object) -> str:
-    """Text as inline code, to the character; not for tables, which end a cell at any pipe."""
+    """Text as inline code, exact but for white space; not for tables, which end a cell at any pipe."""
     flat = _flat(text)
     fence = "`" * (max((len(run) for run in re.findall(r"`+", flat)), default=0) + 1)
     blank = " " if flat.startswith("`") or flat.endswith("`") else ""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from deliverability import cron
+from deliverability.errors import Refused
 from deliverability.estate import Estate
 from deliverability.finding import Finding, Verdict
 from deliverability.footprint import planning
@@ -85,9 +86,12 @@ def _ssh(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
 
 
 def _repeat(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
-    again = planning.plan(after, estate)
-    seen = "nothing to do" if again.empty else f"{len(again.changes)} changes"
-    yield _finding("the same plan again", again.empty, "nothing to do", seen, after.host)
+    try:
+        changes = len(planning.plan(after, estate).changes)
+        good, seen = not changes, f"{changes} changes" if changes else "nothing to do"
+    except Refused as refusal:
+        good, seen = False, "; ".join(refusal.reasons)
+    yield _finding("the same plan again", good, "nothing to do", seen, after.host)
 
 
 def _list(items: Iterable[str]) -> str:

@@ -48,3 +48,11 @@ def test_every_case_has_a_sibling_that_changes_nothing(operation: str) -> None:
         after = cases[name]["expect"].get("text", cases[name]["given"]["text"])
         assert again["given"] == {"text": after, "remove": []}
         assert again["expect"] == {"text": after}
+
+
+@pytest.mark.parametrize("operation", sorted(folder.name for folder in CASES.iterdir() if folder.is_dir()))
+def test_every_case_of_every_operation_has_a_second_run(operation: str) -> None:
+    names = {path.name for path in (CASES / operation).glob("*.json")}
+    firsts = {name for name in names if not name.endswith(".again.json")}
+    assert firsts
+    assert names - firsts == {name.removesuffix(".json") + ".again.json" for name in firsts}

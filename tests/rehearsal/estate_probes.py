@@ -1,11 +1,13 @@
 """What the rehearsal tests look at from outside: processes, networks, mounts, mail."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,12 @@ def addresses(mta: Host) -> list[dict[str, Any]]:
 
 def processes_of(state: Path) -> list[int]:
     group = Path(json.loads((state / "estate.json").read_text())["cgroup"])
-    return [int(pid) for file in group.rglob("cgroup.procs") for pid in file.read_text().split()]
+    # os.walk and the suppress: units of the systemd in there come and go meanwhile
+    found: list[int] = []
+    for folder, _, _ in os.walk(group):
+        with contextlib.suppress(OSError):
+            found += [int(pid) for pid in (Path(folder) / "cgroup.procs").read_text().split()]
+    return found
 
 
 def alive(pid: int) -> bool:
@@ -102,6 +109,21 @@ class Footprint:
 
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "rehearsal", *arguments]
+
+
+@contextmanager
+def started(argv: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A runner in a process of its own. A failing test must not wait for it."""
+    with subprocess.Popen(argv, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as runner:
+        try:
+            yield runner
+        finally:
+            runner.kill()
+
+
+def first_line(runner: subprocess.Popen[str]) -> str:
+    assert runner.stdout is not None
+    return runner.stdout.readline()
 
 
 def python_in_hub(estate: Estate, code: str) -> subprocess.CompletedProcess[str]:

@@ -13,18 +13,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from estate_probes import PROJECT, inject, until
 
-from rehearsal import STATE_VARIABLE, Estate
+from blocks.ssh_host import Reader, SshHost
+from rehearsal import STATE_VARIABLE, Estate, assert_isolated
 from rehearsal.hosts import Done
 from rehearsal.isolation import join_network
 
 Answer = TypeVar("Answer")
+Handle = TypeVar("Handle", bound=Reader)
 
 PROCEDURE = "snowshoe-cleanup"
 PATIENCE = 60.0
@@ -106,6 +109,21 @@ class Desk:
         """Call our own code in the estate's network, in a thread: only the thread moves there."""
         return _in_network_of(json.loads((self.estate.state / "estate.json").read_text())["hub"], call)
 
+    def host(self) -> SshHost:
+        """The mta as our own code knows it. Connect with `connected`, or inside `in_hub`: nowhere else is it ours."""
+        state = self.estate.state
+        key, pinned = f"file:{state}/keys/operator", f"file:{state}/known_hosts"
+        return SshHost(name="mta", address="207.174.124.71", key=key, host_key=pinned)
+
+    @contextmanager
+    def connected(self, to: AbstractContextManager[Handle]) -> Iterator[Handle]:
+        """Enter `host().observe()` or `host().operate()` in the estate's network."""
+        handle = self.in_hub(to.__enter__)
+        try:
+            yield handle
+        finally:
+            to.__exit__(None, None, None)
+
     # what is on the host
 
     def read(self, path: str) -> str:
@@ -131,7 +149,7 @@ class Desk:
         """All that must be the same when nothing was changed, to the time stamps of every file in /etc and /root."""
         return {
             "folders": self.shell(f"find /etc /root {GUARDS} -printf '%p %m %u:%g %s %T@ %C@\\n' 2>/dev/null | sort"),
-            "addresses": self.shell("ip -j addr"),
+            "addresses": self.shell("ip -j -4 addr"),
             **self.substance(),
         }
 
@@ -254,6 +272,7 @@ def _in_network_of(pid: int, call: Callable[[], Answer]) -> Answer:
     def work() -> None:
         try:
             join_network(pid)
+            assert_isolated()
             outcome.append(call())
         except BaseException as error:
             failure.append(error)

@@ -30,11 +30,8 @@ def test_two_estates_side_by_side_and_stop_leaves_nothing(estate: Estate) -> Non
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_nothing_is_left_of_a_runner_that_ends(number: signal.Signals) -> None:
     argv = probes.command("up")
-    with subprocess.Popen(
-        argv, cwd=probes.PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as runner:
-        assert runner.stdout is not None
-        state = probes.announced(runner.stdout.readline())
+    with probes.started(argv) as runner:
+        state = probes.announced(probes.first_line(runner))
         footprint = probes.Footprint(state)
         runner.send_signal(number)
         runner.wait(10)
@@ -47,9 +44,8 @@ def test_what_a_runner_and_its_keeper_left_is_swept_at_the_next_start() -> None:
     code += "estate = rehearsal.Estate(); estate.start(); print(estate.state, estate._keeper.pid, flush=True)\n"
     code += "signal.pause()\n"
     argv = [sys.executable, "-c", code]
-    with subprocess.Popen(argv, cwd=probes.PROJECT, stdout=subprocess.PIPE, text=True) as runner:
-        assert runner.stdout is not None
-        line, keeper = runner.stdout.readline().split()
+    with probes.started(argv) as runner:
+        line, keeper = probes.first_line(runner).split()
         state = probes.announced(line)
         footprint = probes.Footprint(state)
         os.kill(int(keeper), signal.SIGKILL)
@@ -78,9 +74,8 @@ def test_exec_forwards_signals_once(number: signal.Signals) -> None:
     code += "while not got: time.sleep(0.02)\n"
     code += "time.sleep(0.3); sys.exit(10 + len(got))\n"
     argv = probes.command("exec", "--", sys.executable, "-c", code)
-    with subprocess.Popen(argv, cwd=probes.PROJECT, stdout=subprocess.PIPE, text=True) as runner:
-        assert runner.stdout is not None
-        state = probes.announced(runner.stdout.readline())
+    with probes.started(argv) as runner:
+        state = probes.announced(probes.first_line(runner))
         footprint = probes.Footprint(state)
         runner.send_signal(number)
         assert runner.wait(15) == 11
@@ -92,9 +87,8 @@ def test_what_a_command_left_running_ends_with_a_killed_runner() -> None:
     code += "left = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
     code += "print(os.environ['RUNBOOK_REHEARSAL_STATE'], left.pid, flush=True); left.wait()\n"
     argv = probes.command("exec", "--", sys.executable, "-c", code)
-    with subprocess.Popen(argv, cwd=probes.PROJECT, stdout=subprocess.PIPE, text=True) as runner:
-        assert runner.stdout is not None
-        line, left = runner.stdout.readline().split()
+    with probes.started(argv) as runner:
+        line, left = probes.first_line(runner).split()
         footprint = probes.Footprint(probes.announced(line))
         assert int(left) in footprint.pids
         runner.kill()

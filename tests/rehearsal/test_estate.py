@@ -26,6 +26,10 @@ def test_all_addresses_are_live_and_71_is_primary(estate: Estate) -> None:
     assert [address["local"] for address in found if not address.get("secondary")] == ["207.174.124.71"]
 
 
+def test_no_address_is_tentative(estate: Estate) -> None:
+    assert "tentative" not in estate.host("mta").run(["ip", "addr"]).stdout
+
+
 def test_71_is_the_default_source(estate: Estate) -> None:
     route = json.loads(estate.host("mta").run(["ip", "-j", "route", "get", "8.8.8.8"]).stdout)
     assert route[0]["prefsrc"] == "207.174.124.71"

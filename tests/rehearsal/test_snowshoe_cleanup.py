@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from estates import CTRL_C, CTRL_D, FILES, GUARDS, INTERFACES, MAIN_CF, MASTER_CF, PATIENCE, REHAB_CRON, Desk
 
-from blocks.ssh_host import Reader, SshHost
+from blocks.ssh_host import Reader
 from deliverability.errors import ReadOnlyViolation
+from estates import CTRL_C, CTRL_D, FILES, GUARDS, INTERFACES, MAIN_CF, MASTER_CF, PATIENCE, REHAB_CRON, Desk
 
 pytestmark = pytest.mark.rehearsal
 
@@ -21,7 +21,7 @@ TRANSPORTS = {
     *(f"out{number:02d}" for number in range(2, 21) if number != 5),
     *("rehab02", "rehab03", "rehab04", "hcout2", "hcout3"),
 }
-SECTIONS = "Summary Trigger Observed Plan Decision Actions Verification Undo".split()
+SECTIONS = ["Summary", "Trigger", "Observed", "Plan", "Decision", "Actions", "Verification", "Undo"]
 
 
 @pytest.fixture
@@ -33,8 +33,15 @@ class TestPlan:
     """`runbook plan` names exactly what goes, and only looks."""
 
     @pytest.fixture(scope="class")
-    def desk(self, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    @classmethod
+    def desk(cls, tmp_path_factory: pytest.TempPathFactory) -> Desk:
         return Desk(tmp_path_factory.mktemp("plan"))
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def reader(cls, desk: Desk) -> Iterator[Reader]:
+        with desk.connected(desk.host().observe()) as reader:
+            yield reader
 
     def test_text(self, desk: Desk) -> None:
         before, logins = desk.everything(), desk.logins()
@@ -94,8 +101,8 @@ class TestPlan:
             "",
         ],
     )
-    def test_a_reader_refuses_what_is_not_known_to_be_read_only(self, desk: Desk, command: str) -> None:
-        with desk.in_hub(lambda: ssh_host(desk).observe()) as reader, pytest.raises(ReadOnlyViolation):
+    def test_a_reader_refuses_what_is_not_known_to_be_read_only(self, reader: Reader, command: str) -> None:
+        with pytest.raises(ReadOnlyViolation, match="observing mta may not run"):
             reader.run(*command.split(" "))
 
     def test_a_reader_has_no_way_to_write(self) -> None:
@@ -107,15 +114,18 @@ class TestWholeRun:
     """Two operators start the cleanup at once; what one of them then has done. Nothing here resets the host."""
 
     @pytest.fixture(scope="class")
-    def desk(self, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    @classmethod
+    def desk(cls, tmp_path_factory: pytest.TempPathFactory) -> Desk:
         return Desk(tmp_path_factory.mktemp("whole"))
 
     @pytest.fixture(scope="class")
-    def before(self, desk: Desk) -> dict[str, str]:
+    @classmethod
+    def before(cls, desk: Desk) -> dict[str, str]:
         return {path: desk.read(path) for path in FILES} | {"modes": modes(desk)}
 
     @pytest.fixture(scope="class")
-    def ended(self, desk: Desk, before: dict[str, str]) -> list[subprocess.CompletedProcess[str]]:
+    @classmethod
+    def ended(cls, desk: Desk, before: dict[str, str]) -> list[subprocess.CompletedProcess[str]]:
         """The two, by exit code."""
         with desk.start("run", "--unattended") as one, desk.start("run", "--unattended") as other:
             both = [(*popen.communicate(timeout=PATIENCE), popen.returncode) for popen in (one, other)]
@@ -123,7 +133,8 @@ class TestWholeRun:
         return sorted(done, key=lambda ended: ended.returncode)
 
     @pytest.fixture(scope="class")
-    def record(self, desk: Desk, ended: list[subprocess.CompletedProcess[str]]) -> dict[str, Any]:
+    @classmethod
+    def record(cls, desk: Desk, ended: list[subprocess.CompletedProcess[str]]) -> dict[str, Any]:
         assert [one.returncode for one in ended] == [0, 75], [one.stderr[-2000:] for one in ended]
         (record,) = (record for record in desk.reports() if record["exit_code"] == 0)
         return record
@@ -145,7 +156,9 @@ class TestWholeRun:
             (2526, "207.174.124.107", "hcmta01.performancewest.net"),
         ],
     )
-    def test_mail_of_each_stream_arrives(self, desk: Desk, record: dict[str, Any], port: int, peer: str, helo: str) -> None:
+    def test_mail_of_each_stream_arrives(
+        self, desk: Desk, record: dict[str, Any], port: int, peer: str, helo: str
+    ) -> None:
         assert desk.mail(port) == (peer, helo)
 
     def test_ports_of_what_went_are_closed_inside_and_outside(self, desk: Desk, record: dict[str, Any]) -> None:
@@ -381,10 +394,3 @@ def is_subsequence(part: list[str], whole: list[str]) -> bool:
 def git(desk: Desk, *arguments: str) -> str:
     command = ["git", "-C", str(desk.var / "snapshots"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-
-def ssh_host(desk: Desk) -> SshHost:
-    state = desk.estate.state
-    return SshHost(
-        name="mta", address="207.174.124.71", key=f"file:{state}/keys/operator", host_key=f"file:{state}/known_hosts"
-    )

@@ -1,5 +1,6 @@
 """The sending host of the rehearsal as one look at it finds it: its real files, and what they bring up."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ PRIMARY = "207.174.124.71"
 UNUSED = tuple(f"207.174.124.{last}" for last in (90, 91, 92, 93, *range(95, 107), 108, 109))
 
 
+@cache
 def estate() -> Estate:
     return load(ROOT / "estates" / "performancewest.toml")
 
 
+@cache
 def host_file(path: str) -> HostFile:
     return HostFile(path=path, text=(FILES / path.lstrip("/")).read_text(), owner="root:root", mode="644")
 

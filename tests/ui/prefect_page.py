@@ -1,0 +1,93 @@
+"""Prefect's own UI as an operator uses it: log in, start a run with its form, answer its gate, read its report.
+
+Everything waits for something to be seen, nothing for time to pass.
+"""
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, Request, expect
+
+PATIENCE = 60_000
+"""Milliseconds: a run needs some seconds to start and to end."""
+
+
+class PrefectPage:
+    """One browser page at a Prefect server; every step leaves a numbered screenshot in `screenshots`."""
+
+    def __init__(self, page: Page, url: str, screenshots: Path) -> None:
+        self._page = page
+        self._url = url
+        self._screenshots = screenshots
+        self._taken = 0
+        self.requests: list[str] = []
+        page.set_default_timeout(15_000)
+        page.on("request", self._note)
+
+    def log_in(self, login: str) -> None:
+        """`login` is USER:PASSWORD."""
+        self._page.goto(f"{self._url}/login")
+        self._page.get_by_placeholder("admin:pass").fill(login)
+        self.screenshot("login", hide=self._page.get_by_placeholder("admin:pass"))
+        self._page.get_by_role("button", name="Login").click()
+        self._page.wait_for_url(re.compile("dashboard|deployments|runs"))
+
+    def open_deployment(self, flow: str, name: str) -> None:
+        self._page.get_by_role("button", name="Deployments", exact=True).click()
+        row = self._page.get_by_role("row").filter(has=self._page.get_by_role("link", name=flow, exact=True))
+        row.get_by_role("link", name=name, exact=True).click()
+        expect(self._page.get_by_text("Entrypoint")).to_be_visible()
+        self.screenshot("deployment")
+
+    def start_run(self, name: str) -> None:
+        """Start a run through its form, with the parameters that stand in it, and open the run."""
+        self._page.get_by_role("button", name="Run", exact=True).click()
+        self._page.get_by_role("link", name="Custom run").click()
+        expect(self._page.get_by_text("Run Name")).to_be_visible()
+        self._page.get_by_role("textbox").first.fill(name)
+        self.screenshot("run form")
+        self._page.get_by_role("button", name="Submit").click()
+        # The button comes twice and slides about, one over the other: no place to click is safe.
+        self._page.get_by_role("button", name="View run").first.dispatch_event("click")
+        expect(self._page.get_by_role("banner").get_by_text(name)).to_be_visible()
+
+    def wait_for_state(self, name: str) -> None:
+        expect(self._page.get_by_role("banner").get_by_text(name, exact=True)).to_be_visible(timeout=PATIENCE)
+        self.screenshot(name.lower())
+
+    def open_gate(self) -> Locator:
+        """The Resume form."""
+        self._page.get_by_role("button", name="Resume").click()
+        form = self._page.get_by_role("dialog")
+        expect(form.get_by_text("Decision (Optional)")).to_be_visible()
+        self.screenshot("gate")
+        return form
+
+    def answer(self, form: Locator, decision: str, digest: str, name: str, reason: str) -> None:
+        """Fill the Resume form and send it."""
+        form.locator(".p-select-button__icon").click()  # a click on the word itself opens and closes the list at once
+        self._page.get_by_role("option", name=decision).click()
+        digest_field, name_field, reason_field = form.get_by_role("textbox").all()
+        digest_field.fill(digest)
+        name_field.fill(name)
+        reason_field.fill(reason)
+        self.screenshot("answer")
+        form.get_by_role("button", name="Submit").click()
+        expect(form).to_be_hidden()
+
+    def open_artifact(self, key: str) -> Locator:
+        """The text of one of the run's artifacts."""
+        self._page.get_by_text("Artifacts", exact=True).click()
+        self._page.get_by_role("link", name=key).first.click()
+        text = self._page.locator("main, body").last
+        expect(text.get_by_role("heading").first).to_be_visible()
+        self.screenshot(key)
+        return text
+
+    def screenshot(self, title: str, hide: Locator | None = None) -> None:
+        self._taken += 1
+        path = self._screenshots / f"{self._taken:02d}-{title.replace(' ', '-')}.png"
+        self._page.screenshot(path=path, mask=[hide] if hide else [])
+
+    def _note(self, request: Request) -> None:
+        self.requests.append(request.url)

@@ -13,7 +13,7 @@ from importlib.resources import files
 from string import Template
 
 from blocks.ssh_host import Reader, SshHost, Writer
-from deliverability.errors import CommandFailed, Conflict, Held, HostUnreachable, UndoFailed
+from deliverability.errors import CommandFailed, Conflict, Held, HostError, HostUnreachable, UndoFailed
 from deliverability.network.addresses import LiveAddress, parse_addresses
 from deliverability.plan import Plan
 
@@ -25,11 +25,15 @@ RETRY_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Armed:
-    """A guard on a host: its run, the directory with its evidence, and when it fires (UTC)."""
+    """A guard on a host: its run, the directory with its evidence, and when it fires (UTC).
+
+    `deadline` is by the host's clock, which is the one that fires it; `expires` is the same moment by ours.
+    """
 
     run: str
     directory: str
     deadline: datetime
+    expires: datetime
     backups: tuple[tuple[str, str], ...]
 
 
@@ -45,7 +49,8 @@ def arm(host: Writer, plan: Plan, run: str, minutes: float, backup_directory: st
     """
     refuse_if_armed(host, run)
     directory = f"{BASE}/{run}"
-    deadline = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=minutes)
+    expires = datetime.now(UTC) + timedelta(minutes=minutes)
+    deadline = datetime.fromtimestamp(int(host.run("date", "+%s").stdout), UTC) + timedelta(minutes=minutes)
     try:
         host.run("mkdir", "-p", "-m", "700", BASE)
         host.run("mkdir", "-m", "700", directory)
@@ -57,7 +62,7 @@ def arm(host: Writer, plan: Plan, run: str, minutes: float, backup_directory: st
         # --no-clobber is silent about a name that is taken; the comparison is not.
         host.run("cp", "-p", "--no-clobber", "--", path, backup)
         host.run("cmp", "--", path, backup)
-    armed = Armed(run, directory, deadline, backups)
+    armed = Armed(run, directory, deadline, expires, backups)
     _write_data(host, armed, plan)
     _start_timer(host, armed)
     return armed
@@ -76,11 +81,12 @@ def refuse_if_armed(host: Reader, run: str = "") -> None:
 
 
 def record(host: Writer, armed: Armed, **entry: object) -> None:
-    """Append one line to the run's journal on the host, on disk before this returns."""
+    """Append one line to the run's journal on the host, on disk before this returns. Raises Conflict once it fired."""
     line = json.dumps({"at": datetime.now(UTC).isoformat(timespec="milliseconds"), **entry}, sort_keys=True)
-    path = f"{armed.directory}/journal"
-    host.run("tee", "-a", "--", path, stdin=line + "\n")
-    host.run("sync", "--", path)
+    try:
+        host.run("sh", f"{armed.directory}/guard.sh", "note", stdin=line + "\n")
+    except CommandFailed:
+        raise _fired(host, armed) from None
 
 
 def disarm(host: SshHost, armed: Armed) -> None:
@@ -89,10 +95,12 @@ def disarm(host: SshHost, armed: Armed) -> None:
         try:
             fresh.run("sh", f"{armed.directory}/guard.sh", "disarm")
         except CommandFailed:
-            state = fresh.run("cat", f"{armed.directory}/state").stdout.strip()
-            raise Conflict(
-                f"{host.name}: the guard of run {armed.run} fired first: {state}", next_step="run again"
-            ) from None
+            raise _fired(fresh, armed) from None
+
+
+def _fired(host: Reader, armed: Armed) -> Conflict:
+    state = host.run("cat", "--", f"{armed.directory}/state").stdout.strip()
+    return Conflict(f"{host.host.name}: the guard of run {armed.run} fired first: {state}", next_step="run again")
 
 
 def undo(host: SshHost, armed: Armed) -> str:
@@ -100,12 +108,12 @@ def undo(host: SshHost, armed: Armed) -> str:
 
     Raises UndoFailed with what to type by hand when the old state is not back.
     """
-    give_up = armed.deadline + timedelta(seconds=UNDO_SECONDS)
+    give_up = armed.expires + timedelta(seconds=UNDO_SECONDS)
     by_hand = f"on the console of {host.name}: sh {armed.directory}/guard.sh undo; cat {armed.directory}/undo.log"
     while True:
         try:
             with host.operate() as fresh:
-                result = fresh.run("sh", f"{armed.directory}/guard.sh", "undo", timeout=UNDO_SECONDS, check=False)
+                result = fresh.run("sh", f"{armed.directory}/guard.sh", "restore", timeout=UNDO_SECONDS, check=False)
                 log = fresh.run("cat", f"{armed.directory}/undo.log", check=False).stdout
                 state = fresh.run("cat", f"{armed.directory}/state").stdout
             if result.exit_code == 0 and state.startswith("undone"):
@@ -133,7 +141,6 @@ def _write_data(host: Writer, armed: Armed, plan: Plan) -> None:
         "addresses": _address_lines(live_addresses(host)),
         "routes": "".join(f"{line.rstrip()}\n" for line in routes.splitlines()),
         "guard.sh": files("blocks").joinpath("guard_files/guard.sh").read_text(),
-        "state": f"armed {datetime.now(UTC).isoformat(timespec='seconds')}\n",
     }
     for name, text in texts.items():
         host.write_text(f"{armed.directory}/{name}", text, mode=0o600)
@@ -146,7 +153,13 @@ def _start_timer(host: Writer, armed: Armed) -> None:
     timer = f"deliverability-guard-{armed.run}.timer"
     host.run("systemctl", "daemon-reload")
     host.run("systemctl", "enable", "--now", "--quiet", timer)
-    host.run("systemctl", "is-active", timer)
+    try:
+        host.run("sh", f"{armed.directory}/guard.sh", "arm")
+    except CommandFailed as error:
+        raise HostError(
+            f"the guard cannot be armed, nothing was changed: {error.fact}",
+            next_step="raise guard.minutes in the estate file, or look at the host: systemctl list-timers",
+        ) from None
 
 
 def live_addresses(host: Reader) -> tuple[LiveAddress, ...]:

@@ -1,4 +1,4 @@
-"""Command line: `python -m rehearsal rootfs | up | exec [--publish PORT] -- COMMAND...`."""
+"""Command line: `python -m rehearsal rootfs | up | exec [--publish PORT] -- COMMAND... | on HOST COMMAND...`."""
 
 import argparse
 import os
@@ -6,14 +6,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from rehearsal import rootfs
 from rehearsal.errors import RehearsalError, RehearsalUnavailable
 from rehearsal.estate import Estate, check_machine
+from rehearsal.process import HOST_ENVIRONMENT
 from rehearsal.progress import stopwatch
-from rehearsal.state import STATE_VARIABLE
+from rehearsal.running import RunningEstate
+from rehearsal.state import STATE_VARIABLE, running
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -31,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return 0
             case "up":
                 return up()
+            case "on":
+                return on(options.host, options.argv)
             case _:
                 return execute(options.argv, options.publish)
     except KeyboardInterrupt:
@@ -50,6 +55,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("rootfs", help="build the hosts' root file system if it is not in the cache; print where it is")
     commands.add_parser("up", help="start the estate, print its state folder, stop it at Ctrl-C")
+    visit = commands.add_parser("on", help="run a command as root on a host of the estate that runs, e.g. on mta bash")
+    visit.add_argument("host")
+    visit.add_argument("argv", nargs="+", metavar="COMMAND")
     run = commands.add_parser("exec", help="start the estate, run a command in its network, stop it")
     run.add_argument(
         "--publish",
@@ -74,6 +82,16 @@ def up() -> int:
         print("press Ctrl-C to stop", file=sys.stderr)
         while True:
             signal.pause()
+
+
+def on(host: str, argv: Sequence[str]) -> int:
+    """Run a command on a host of the oldest running estate, or of the one the environment names."""
+    named = os.environ.get(STATE_VARIABLE)
+    states = [Path(named)] if named else running()
+    if not states:
+        raise RehearsalError("no rehearsal estate is running", next_step="runbook rehearse --keep")
+    pid = RunningEstate(states[0]).host(host).pid
+    return subprocess.call(["nsenter", "--all", f"--target={pid}", "--", *argv], env=HOST_ENVIRONMENT, cwd="/")
 
 
 def execute(argv: Sequence[str], ports: Sequence[int]) -> int:

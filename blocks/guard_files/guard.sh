@@ -1,12 +1,15 @@
 #!/bin/sh
 # Undo or disarm one guarded change. Lives in the directory of its run, with everything it needs:
 #   run, deadline     what this is about
-#   state             armed | disarmed | undone | failed, with the time
+#   state             new | armed | disarmed | undone | failed, with the time
 #   files             BACKUP<TAB>PATH of each file as it was before the run
 #   addresses         ADDRESS/PREFIX<TAB>INTERFACE<TAB>LABEL<TAB>BROADCAST of each address, in their order
 #   routes            `ip -4 route show` of before
+#   journal           what the run did so far, a line for each step
 #   undo.log          what an undo did
 # Usage: guard.sh undo | disarm
+# The run itself also uses: guard.sh arm (once its timer waits), guard.sh note (a journal line from stdin, taken only
+# while armed), guard.sh restore (undo, and again if the deadline passed while a change was under way).
 set -u
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
@@ -93,14 +96,34 @@ undo() {
   return 5
 }
 
+# Whether no later run has been here, whose work an undo of this one would take for its own.
+is_latest() { [ "$(ls -1 "$here/.." | sort | tail -n 1)" = "$run" ]; }
+
+# A timer whose moment has passed is active too, and never fires.
+arm() {
+  timer=$(systemctl show --property=SubState --value "$unit.timer")
+  if [ "$timer" = waiting ]; then
+    set_state armed
+  else
+    remove_timer
+    echo "the timer is $timer, not waiting for its deadline $(cat "$here/deadline")" >&2
+    return 3
+  fi
+}
+
+[ -e "$here/state" ] || echo new >"$here/state"
 read -r state _ <"$here/state"
 case "$1:$state" in
-undo:armed | undo:failed) undo ;;
-undo:*) echo "nothing to undo: $(cat "$here/state")" ;;
+arm:new) arm ;;
+undo:new) set_state undone && remove_timer && echo "nothing was changed" ;;
+undo:armed | undo:failed | restore:armed | restore:failed) undo ;;
+restore:undone) if is_latest && [ -n "$(missing)" ]; then undo; fi ;;
+undo:* | restore:*) echo "nothing to undo: $(cat "$here/state")" ;;
+note:armed) cat >>"$here/journal" && sync "$here/journal" ;;
 disarm:armed) set_state disarmed && remove_timer && echo "disarmed" ;;
 disarm:disarmed) echo "disarmed" ;;
-disarm:*)
-  echo "cannot disarm: $(cat "$here/state")" >&2
+arm:* | disarm:* | note:*)
+  echo "not armed any more: $(cat "$here/state")" >&2
   exit 3
   ;;
 *)

@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from estates import Desk
 
 from blocks.ssh_host import OUTPUT_LIMIT, Writer
 from deliverability.errors import CommandFailed, CommandTimedOut, Conflict, HostError, HostUnreachable, MalformedFile
+from estates import Desk
 
 pytestmark = pytest.mark.rehearsal
 

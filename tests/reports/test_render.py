@@ -179,7 +179,7 @@ def test_headlines_say_which_way_each_change_goes() -> None:
 def test_the_difference_of_two_plans_is_a_diff() -> None:
     after = perfwest.footprint(addresses=tuple(live for live in perfwest.footprint().addresses[:-1]))
     text = render.difference(PLAN, planning.plan(after, perfwest.estate()))
-    assert text.startswith("--- approved\n+++ now\n")
+    assert re.match(r"--- .*\bapproved\n\+\+\+ .*\bnow\n@@ ", text)
     assert "-23. `- mta: address 207.174.124.109/24 on eth0 (no stream uses it)`" in text
     assert render.difference(PLAN, PLAN) == ""
     assert "What changed since the approval" in render.report_markdown(record(difference=text))

@@ -1,0 +1,197 @@
+"""The guard on the host undoes what was not confirmed: after a killed run, a reboot, a cut cable, a late run."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from estate_probes import PROJECT, until
+
+from blocks import guard, mta
+from blocks.resolver import PublicResolver
+from blocks.ssh_host import Writer
+from deliverability import estate as estates_model
+from deliverability.errors import Conflict, Held, HostError, UndoFailed
+from deliverability.footprint import planning
+from deliverability.plan import Plan
+from estates import GUARDS, MASTER_CF, PATIENCE, Desk
+
+pytestmark = pytest.mark.rehearsal
+
+RUN = "20260101T000000-test"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+@pytest.fixture
+def writer(desk: Desk) -> Iterator[Writer]:
+    with desk.connected(desk.host().operate()) as writer:
+        yield writer
+
+
+@pytest.fixture(scope="session")
+def model() -> estates_model.Estate:
+    return estates_model.load(PROJECT / "estates" / "rehearsal.toml")
+
+
+@pytest.fixture
+def plan(desk: Desk, writer: Writer, model: estates_model.Estate) -> Plan:
+    look = desk.in_hub(lambda: mta.read_footprint(writer, model, PublicResolver.of(model)))
+    return planning.plan(look, model)
+
+
+def changed(desk: Desk) -> list[dict[str, Any]]:
+    return [entry for entry in desk.journal() if entry["event"] == "after"]
+
+
+def state(desk: Desk) -> str:
+    return desk.guard("state").partition(" ")[0]
+
+
+def test_a_killed_run_is_undone_by_the_host_alone(desk: Desk) -> None:
+    before = desk.substance()
+    desk.write_estate("[guard]\nminutes = 0.4")
+    with desk.start("run", "--unattended") as run:
+        assert until(lambda: len(changed(desk)) >= 7, PATIENCE), "files written, Postfix reloaded, addresses removed"
+        run.send_signal(signal.SIGKILL)
+        run.communicate()
+    assert len(desk.live()) < 22
+    assert state(desk) == "armed"
+    meanwhile = desk.run("run", "--unattended")
+    assert meanwhile.returncode == 75
+    assert f"mta: the guard of run {desk.guard('run').strip()} is armed; it undoes that run at" in meanwhile.stdout
+    assert "next: wait for it, or on the host: sh " in meanwhile.stderr
+    assert until(lambda: state(desk) == "undone", PATIENCE)
+    assert until(lambda: desk.substance() == before, PATIENCE), desk.substance()
+    desk.assert_both_streams_flow()
+    again = desk.run("run", "--unattended")
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_run_that_is_later_than_its_guard_changes_nothing_more(desk: Desk) -> None:
+    before = desk.substance()
+    desk.write_estate("[guard]\nminutes = 0.1")
+    done = desk.run("run", "--unattended")
+    assert done.returncode == 4, done.stderr
+    assert desk.substance() == before
+    record, _ = desk.report()
+    assert "the guard of run" in record["summary"]
+    assert "fired first: undone" in record["summary"]
+    assert record["status"] == "verification failed, undone"
+
+
+def test_a_run_whose_cable_is_cut_finds_its_work_undone(desk: Desk) -> None:
+    before = desk.substance()
+    desk.write_estate("[guard]\nminutes = 0.25")
+    with desk.start("run", "--unattended") as run:
+        assert until(lambda: len(changed(desk)) >= 2, PATIENCE)
+        desk.estate.cut("mta")
+        try:
+            assert until(lambda: state(desk) == "undone", PATIENCE)
+        finally:
+            desk.estate.mend("mta")
+        out, err = run.communicate(timeout=2 * PATIENCE)
+    assert run.returncode == 4, (out, err)
+    assert desk.substance() == before
+    assert desk.report()[0]["status"] == "verification failed, undone"
+
+
+def test_a_reboot_does_not_stop_the_clock(desk: Desk, writer: Writer, plan: Plan, model: estates_model.Estate) -> None:
+    before = desk.substance()
+    armed = guard.arm(writer, plan, RUN, 0.2, "/root")
+    for change in plan.edits():
+        mta.apply(writer, change, model)
+    desk.mta.restart()
+    assert desk.live() == {"207.174.124.71", "207.174.124.72", "207.174.124.94", "207.174.124.107"}
+    assert until(lambda: state(desk) == "undone", PATIENCE)
+    assert until(lambda: desk.substance() == before, PATIENCE), desk.substance()
+    with pytest.raises(Conflict, match="the guard of run 20260101T000000-test fired first: undone"):
+        desk.in_hub(lambda: guard.disarm(desk.host(), armed))
+    assert "the old state is back" in desk.in_hub(lambda: guard.undo(desk.host(), armed))
+
+
+def test_a_change_that_slipped_in_after_the_undo_is_undone_too(desk: Desk, writer: Writer, plan: Plan) -> None:
+    before = desk.substance()
+    armed = guard.arm(writer, plan, RUN, 10, "/root")
+    desk.shell(f"sh {GUARDS}/{RUN}/guard.sh undo")
+    desk.shell("ip addr del 207.174.124.90/24 dev eth0")
+    with pytest.raises(Conflict, match="fired first: undone"):
+        guard.record(writer, armed, event="before")
+    desk.in_hub(lambda: guard.undo(desk.host(), armed))
+    assert desk.substance() == before
+
+
+def test_an_old_undo_leaves_the_work_of_a_later_run_alone(desk: Desk, writer: Writer, plan: Plan) -> None:
+    armed = guard.arm(writer, plan, RUN, 10, "/root")
+    desk.in_hub(lambda: guard.undo(desk.host(), armed))
+    later = guard.arm(writer, plan, "20260102T000000-test", 10, "/root")
+    desk.shell("ip addr del 207.174.124.90/24 dev eth0")
+    desk.in_hub(lambda: guard.disarm(desk.host(), later))
+    before = desk.everything()
+    desk.shell(f"sh {GUARDS}/{RUN}/guard.sh undo")
+    desk.in_hub(lambda: guard.undo(desk.host(), armed))
+    assert (desk.everything()["live"], desk.everything()["files"]) == (before["live"], before["files"])
+
+
+def test_an_undo_that_fails_calls_for_a_person_and_can_be_done_again(desk: Desk, writer: Writer, plan: Plan) -> None:
+    before = desk.substance()
+    armed = guard.arm(writer, plan, RUN, 10, "/root")
+    backup = next(backup for backup, path in armed.backups if path == MASTER_CF)
+    desk.shell(f"mv {backup} /root/aside; echo broken > {MASTER_CF}; ip addr del 207.174.124.90/24 dev eth0")
+    with pytest.raises(UndoFailed, match="mta: the old state is not back") as failure:
+        desk.in_hub(lambda: guard.undo(desk.host(), armed))
+    assert failure.value.exit_code == 5
+    assert (
+        failure.value.next_step
+        == f"on the console of mta: sh {GUARDS}/{RUN}/guard.sh undo; cat {GUARDS}/{RUN}/undo.log"
+    )
+    assert state(desk) == "failed"
+    assert "207.174.124.90" in desk.live(), "one failure does not stop the rest"
+    desk.shell(f"mv /root/aside {backup}; sh {GUARDS}/{RUN}/guard.sh undo")
+    assert state(desk) == "undone"
+    assert desk.substance() == before
+
+
+def test_a_lost_route_comes_back(desk: Desk, writer: Writer, plan: Plan) -> None:
+    before = desk.substance()
+    armed = guard.arm(writer, plan, RUN, 10, "/root")
+    desk.shell("ip route del default")
+    desk.shell(f"sh {GUARDS}/{RUN}/guard.sh undo")
+    assert desk.substance() == before
+    assert armed.run in desk.guard("README")
+
+
+def test_nothing_is_overwritten_and_nothing_armed_twice(desk: Desk, writer: Writer, plan: Plan) -> None:
+    armed = guard.arm(writer, plan, RUN, 10, "/root")
+    with pytest.raises(Held, match=f"the guard of run {RUN} is armed"):
+        guard.arm(writer, plan, "20260102T000000-test", 10, "/root")
+    with pytest.raises(Conflict, match=f"run {RUN} has been on mta before"):
+        guard.arm(writer, plan, RUN, 10, "/root")
+    desk.in_hub(lambda: guard.disarm(desk.host(), armed))
+    desk.in_hub(lambda: guard.disarm(desk.host(), armed))
+    guard.refuse_if_armed(writer)
+    assert desk.substance()["units"] == ""
+    (backup, path), *_ = armed.backups
+    assert desk.shell(f"cmp {backup} {path} && stat -c %a {GUARDS}/{RUN}") == "700\n"
+
+
+def test_the_deadline_is_by_the_clock_of_the_host(desk: Desk, writer: Writer, plan: Plan) -> None:
+    armed = guard.arm(writer, plan, RUN, 10, "/root")
+    timer = f"deliverability-guard-{RUN}.timer"
+    host_now = int(desk.shell("date +%s"))
+    assert 590 <= armed.deadline.timestamp() - host_now <= 600
+    assert desk.shell(f"systemctl show --property=SubState --value {timer}") == "waiting\n"
+    assert json.loads(desk.guard("plan.json"))["host"] == "mta"
+
+
+def test_a_deadline_that_has_passed_arms_nothing(desk: Desk, writer: Writer, plan: Plan) -> None:
+    with pytest.raises(HostError, match="the guard cannot be armed, nothing was changed"):
+        guard.arm(writer, plan, RUN, -1, "/root")
+    assert state(desk) == "new"
+    assert desk.substance()["units"] == ""
+    guard.refuse_if_armed(writer)

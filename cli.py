@@ -112,7 +112,10 @@ def up(
     estate: EstateName = "performancewest",
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1")] = 4200,
 ) -> int:
-    """Start the Prefect server and worker on this machine and register the deployments."""
+    """Start the Prefect server and worker on this machine and register the deployments.
+
+    `runbook up`   `runbook up --port 4300`
+    """
     home = _enter(estate)
     from deployments import server
 
@@ -124,7 +127,10 @@ def up(
 
 @app.command()
 def down(estate: EstateName = "performancewest") -> int:
-    """Stop server and worker. Runs that wait for a person wait on, in the database."""
+    """Stop server and worker. Runs that wait for a person wait on, in the database.
+
+    `runbook down`
+    """
     home = _enter(estate)
     from deployments import server
 
@@ -134,7 +140,10 @@ def down(estate: EstateName = "performancewest") -> int:
 
 @app.command()
 def status(estate: EstateName = "performancewest", as_json: AsJson = False) -> int:
-    """Whether server and worker run, and where. Exit 0 if both do."""
+    """Whether server and worker run, and where. Exit 0 if both do.
+
+    `runbook status --json`
+    """
     home = _enter(estate)
     from deployments import server
 
@@ -149,7 +158,10 @@ def status(estate: EstateName = "performancewest", as_json: AsJson = False) -> i
 
 @app.command()
 def approvals(estate: EstateName = "performancewest", as_json: AsJson = False) -> int:
-    """What waits for a person: run, digest, deadline, link. Exit 10 if something does."""
+    """What waits for a person: run, digest, deadline, link. Exit 10 if something does.
+
+    `runbook approvals`   `runbook approvals --estate rehearsal`
+    """
     home = _enter(estate)
     from deployments import approvals as waiting_rooms
 
@@ -202,7 +214,10 @@ def reject(
 def reports(
     run: Annotated[str | None, typer.Argument(help="Run to show; none: list all")] = None, as_json: AsJson = False
 ) -> int:
-    """List the reports, or show one."""
+    """List the reports, or show one.
+
+    `runbook reports`   `runbook reports 20261125T015131`
+    """
     from reports import store
 
     if run is not None:
@@ -223,7 +238,10 @@ def reports(
 
 @app.command()
 def schema() -> int:
-    """Print the JSON schema of the estate file."""
+    """Print the JSON schema of the estate file.
+
+    `runbook schema > estate.schema.json`
+    """
     from deliverability.estate import Estate
 
     print(json.dumps(Estate.model_json_schema(), indent=2))
@@ -232,7 +250,10 @@ def schema() -> int:
 
 @app.command()
 def doctor(estate: EstateName = "performancewest", as_json: AsJson = False) -> int:
-    """Check every connection, key and service the estate needs. Exit 6 if something is wrong; nothing is changed."""
+    """Check every connection, key and service the estate needs. Exit 6 if something is wrong; nothing is changed.
+
+    `runbook doctor --estate performancewest`
+    """
     home = _enter(estate)
     from deliverability.finding import failed
     from deployments import server
@@ -262,7 +283,9 @@ def _run(arguments: list[str]) -> int:
         err.print("interrupted")
         return INTERRUPTED
     except RunbookError as error:
-        err.print(str(error), style="red", markup=False)
+        from reports.render import visible
+
+        err.print(visible(str(error)), style="red", markup=False)
         return error.exit_code
     return result if isinstance(result, int) else 0
 
@@ -296,24 +319,27 @@ def _answer(estate: str, run: str, choice: str, digest: str, by: str, reason: st
 
 def _tell(record: Any) -> None:
     from reports import store
+    from reports.render import visible
 
     if record.findings:
         _list(record.findings)
-    out.print(f"{record.status}: {record.summary}", markup=False)
+    out.print(visible(f"{record.status}: {record.summary}"), markup=False)
     out.print(f"report  {store.var() / 'reports' / record.procedure / (record.run + '.md')}", markup=False)
     for item in record.open_items:
-        err.print(f"next: {item}", markup=False)
+        err.print(visible(f"next: {item}"), markup=False)
 
 
 def _list(findings: "list[Finding]") -> None:
     """One line a finding: it survives a pipe, a narrow terminal and a copy into a ticket."""
+    from reports.render import visible
+
     colour = {"ok": "green", "fail": "red", "warning": "yellow", "unknown": "magenta"}
     for finding in findings:
         out.print(f"{finding.verdict:<15}", style=colour.get(finding.verdict, "dim"), end="")
         where = f"  ({finding.where})" if finding.where else ""
-        out.print(f"{finding.check}: {finding.observed}{where}", markup=False, highlight=False)
+        out.print(visible(f"{finding.check}: {finding.observed}{where}"), markup=False, highlight=False)
         if finding.fix:
-            out.print(f"{'':<15}next: {finding.fix}", markup=False, highlight=False)
+            out.print(visible(f"{'':<15}next: {finding.fix}"), markup=False, highlight=False)
 
 
 def _json(data: dict[str, Any]) -> None:

@@ -18,6 +18,9 @@ QMGR_START = (("ps", "-C", "qmgr", "-o", "lstart="), ("date", "+%z"))
 RELOADS = 3
 RELOAD_SECONDS = 1.0
 
+TEXT_TABLES = frozenset({"btree", "cdb", "cidr", "dbm", "hash", "lmdb", "pcre", "regexp", "sdbm", "texthash"})
+"""Kinds of lookup tables (postconf -m) whose source is a text file."""
+
 QUEUE_LIMIT = 5000
 """Queued messages that are looked into one by one; a longer queue is no time for a cleanup."""
 
@@ -162,13 +165,12 @@ def _began(lstart: str, zone: str) -> int:
 
 
 def _read_tables(host: Reader, file: HostFile) -> tuple[Table, ...]:
-    wanted = transports.tables(main_cf.parse(file.text, file.path))
-    paths = sorted({(path, kind) for _, kind, path in wanted if path.startswith("/")})
-    results = host.run_all(*(("cat", "--", path) for path, _ in paths)) if paths else []
-    return tuple(
-        Table(path=path, kind=kind, text=result.stdout if result.exit_code == 0 else "")
-        for (path, kind), result in zip(paths, results, strict=True)
-    )
+    """The tables main.cf consults. What is no readable text (a database, a network service) is no empty table: None."""
+    wanted = sorted({(path, kind) for _, kind, path in transports.tables(main_cf.parse(file.text, file.path))})
+    texts = [(path, kind) for path, kind in wanted if kind in TEXT_TABLES]
+    results = host.run_all(*(("cat", "--", path) for path, _ in texts)) if texts else []
+    read = {path: result.stdout for (path, _), result in zip(texts, results, strict=True) if result.exit_code == 0}
+    return tuple(Table(path=path, kind=kind, text=read.get(path)) for path, kind in wanted)
 
 
 def _read_all(host: Reader, paths: Sequence[str]) -> tuple[HostFile, ...]:

@@ -73,6 +73,14 @@ class Stream(_Table):
     listmonk: str | None = Field(None, description="Name of its listmonk database")
 
 
+class Dormant(_Table):
+    """What was taken out of service: for the re-expansion, one address at a time, when reputation has recovered."""
+
+    helo: Mapping[str, str] = Field(description="Address -> its PTR and HELO name")
+    transports: tuple[str, ...]
+    ports: tuple[int, ...]
+
+
 class Mta(_Table):
     """The sending host: which entry of [hosts] it is, its files, and the addresses a procedure may touch."""
 
@@ -88,6 +96,7 @@ class Mta(_Table):
     rehab_cron: str = "/etc/cron.d/pw-ip-rehab"
     backups: str = Field("/root", description="Directory on the host for backups")
     warmup_script: str = ""
+    dormant: Dormant | None = None
 
     def pool_addresses(self) -> frozenset[str]:
         return frozenset(address for text in self.pool for address in _expand(text))

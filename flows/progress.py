@@ -6,6 +6,8 @@ import time
 from prefect import get_run_logger
 from prefect.context import FlowRunContext
 
+from reports.render import visible
+
 
 class Progress:
     """Steps with the seconds since the run's first line."""
@@ -14,7 +16,7 @@ class Progress:
         self._began = time.monotonic()
 
     def step(self, name: str, text: str) -> None:
-        line = f"{name}  {text}"
+        line = visible(f"{name}  {text}")
         context = FlowRunContext.get()
         if context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None:
             get_run_logger().info(line)
@@ -23,4 +25,4 @@ class Progress:
 
     def show(self, text: str) -> None:
         """A longer text that somebody should see now, such as a plan that nobody will be asked about."""
-        print(text, file=sys.stderr, flush=True)
+        print(visible(text), file=sys.stderr, flush=True)

@@ -19,13 +19,13 @@ class HostFile(BaseModel):
 
 
 class Table(BaseModel):
-    """The source text of a lookup table that main.cf consults, e.g. kind hash; empty if it could not be read."""
+    """The source text of a lookup table that main.cf consults, e.g. kind hash; None if it could not be looked into."""
 
     model_config = ConfigDict(frozen=True)
 
     path: str
     kind: str
-    text: str
+    text: str | None
 
 
 class Footprint(BaseModel):

@@ -145,6 +145,13 @@ def _transports_in_use(before: Footprint, unused: Unused) -> Iterator[str]:
         for name in sorted(named & unused.names):
             yield f"transport {name} is still named by {parameter} in {before.main_cf.path}; take it out there first"
     for table in before.tables:
+        if table.text is None:
+            if unused.names:
+                yield (
+                    f"{table.kind}:{table.path} may name a transport that goes, and it cannot be looked into; "
+                    f"take it out of {before.main_cf.path}, or make it a readable file"
+                )
+            continue
         for name in sorted(transports.transports_in_table(table.text, table.kind, table.path) & unused.names):
             yield f"transport {name} is still named in the table {table.path}; take it out there first"
 

@@ -92,9 +92,11 @@ def run(
     """
     _enter(estate)
     from flows import catalogue
+    from flows.procedure import admit
     from reports.record import Record
 
     flow: Any = catalogue.find(procedure).flow
+    admit(procedure, estate, unattended)  # before Prefect starts for it, and without its traceback
     if "PREFECT_API_URL" not in os.environ:
         err.print("Prefect starts for this run alone, about 8 s (`runbook up` keeps one running)", markup=False)
     state = flow(estate=estate, unattended=unattended, return_state=True)

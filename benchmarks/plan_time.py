@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 MTA = "207.174.124.71"
 RESOLVER = "8.8.8.8"
 CHANGES_PENDING = 2
+SHELL, OBSERVATION, PLAN = "shell, one exec", "observation", "runbook plan"
 LOGGED_SECONDS = 0.3
 DELAY_SECONDS = 10.0
 CONNECT = """
@@ -54,7 +55,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Row:
-    """One way in one network. `round_trips` is the time that the delay added, in delays."""
+    """One way in one network. `round_trips` is the time that the delay added, in delays.
+
+    It is left out for the whole command: starting the process varies by more than a round trip.
+    """
 
     way: str
     host_ms: int
@@ -82,9 +86,9 @@ class Bench:
         if self._answers.readline() != "ready\n":
             raise SystemExit("the observing process did not start")
         self.ways: dict[str, Callable[[], float]] = {
-            "shell, one exec": self._shell,
-            "observation": self._observation,
-            "runbook plan": self._plan,
+            SHELL: self._shell,
+            OBSERVATION: self._observation,
+            PLAN: self._plan,
         }
 
     def measure(self, way: str) -> Sample:
@@ -163,7 +167,6 @@ def rows(samples: dict[tuple[str, Network], list[Sample]]) -> list[Row]:
     def seconds(way: str, network: Network) -> float:
         return statistics.median(sample.seconds for sample in samples[way, network])
 
-    floor = next(way for way, _ in samples)
     made = []
     for (way, network), taken in samples.items():
         added = seconds(way, network) - seconds(way, NETWORKS[0])
@@ -175,8 +178,8 @@ def rows(samples: dict[tuple[str, Network], list[Sample]]) -> list[Row]:
                 seconds(way, network),
                 min(sample.seconds for sample in taken),
                 max(sample.seconds for sample in taken),
-                seconds(way, network) / seconds(floor, network),
-                added * 1000 / network.host if network.host else None,
+                seconds(way, network) / seconds(SHELL, network),
+                added * 1000 / network.host if network.host and way != PLAN else None,
                 statistics.median(sample.connections for sample in taken),
                 statistics.median(sample.bytes for sample in taken) / 1000,
             )
@@ -224,11 +227,11 @@ def main() -> int:
     except RehearsalError as error:
         print(error, file=sys.stderr)
         return 1
+    machine = {"repetitions": options.repetitions, "cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1)}
     if options.json:
-        rows_as_json = [vars(row) for row in table]
-        print(json.dumps({"schema": 1, "repetitions": options.repetitions, "rows": rows_as_json}, indent=2))
+        print(json.dumps({"schema": 1, **machine, "rows": [vars(row) for row in table]}, indent=2))
     else:
-        print(markdown(table))
+        print(markdown(table), "", ", ".join(f"{name} {value}" for name, value in machine.items()), sep="\n")
     return 0
 
 

@@ -1,5 +1,6 @@
 """The sending host: one look at its footprint, and each kind of change a plan may hold."""
 
+import shlex
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -136,7 +137,11 @@ def _split(results: list[Result], count: int) -> tuple[list[Result], list[Result
 def _need(host: Reader, *results: Result) -> None:
     for result in results:
         if result.exit_code != 0:
-            raise CommandFailed(f"{host.host.name}: {' '.join(result.argv)}: {result.stderr.strip()[-300:]}")
+            command = shlex.join(result.argv)
+            raise CommandFailed(
+                f"{host.host.name}: {command}: {result.stderr.strip()[-300:]}",
+                next_step=f"put that right on {host.host.name}, until this works there: {command}",
+            )
 
 
 def _reload(host: Writer, files: tuple[str, ...]) -> str:

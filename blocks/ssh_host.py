@@ -161,7 +161,14 @@ class SshHost(Block):
                 next_step=f"ssh -i {key_file} -p {self.port} {self.user}@{self.address}",
             ) from None
         except paramiko.SSHException as error:
+            transport = client.get_transport()
+            negotiated = transport is not None and transport.is_active()
             client.close()
+            if negotiated:
+                raise HostError(
+                    f"{self._where}: {key_file} cannot be used as the private key: {error}",
+                    next_step=f"ssh-keygen -y -f {key_file}   # or set hosts.{self.name}.key",
+                ) from None
             if "not found in known_hosts" in str(error):
                 raise HostKeyMismatch(
                     f"{self._where}: no pinned host key in {self.host_key}",
@@ -186,17 +193,21 @@ class SshHost(Block):
         pinned = client.get_host_keys()
         if not self.host_key.startswith("file:"):
             known_as = self.address if self.port == 22 else f"[{self.address}]:{self.port}"
-            entry = paramiko.hostkeys.HostKeyEntry.from_line(f"{known_as} {self.host_key}")
+            entry = _host_key(f"{known_as} {self.host_key}")
             if entry is None or entry.key is None:
-                raise HostKeyMismatch(f"hosts.{self.name}.host_key is no public key: {self.host_key[:40]!r}")
+                raise HostKeyMismatch(
+                    f"hosts.{self.name}.host_key is no public key: {self.host_key[:40]!r}",
+                    next_step=f"ssh-keyscan -p {self.port} {self.address}   # compare with the console, then pin it",
+                )
             pinned.add(known_as, entry.key.get_name(), entry.key)
             return
         file = resolve_file(self.host_key)
         try:
             pinned.load(str(file))
-        except OSError as error:
+        except (OSError, paramiko.hostkeys.InvalidHostKey) as error:
+            why = error.strerror if isinstance(error, OSError) else f"no host key: {error.line[:40]!r}"
             raise HostKeyMismatch(
-                f"{self._where}: cannot read the pinned keys in {file}: {error.strerror}",
+                f"{self._where}: cannot read the pinned keys in {file}: {why}",
                 next_step=f"set hosts.{self.name}.host_key in the estate file",
             ) from None
 
@@ -259,8 +270,9 @@ class Reader:
     def _run(self, argv: Sequence[str], timeout: float, stdin: str | None) -> Result:
         deadline = time.monotonic() + timeout
         command = shlex.join([*REMOTE_ENVIRONMENT, *argv])
+        transport = self._transport()
         try:
-            channel = self._transport().open_session(WINDOW, timeout=min(timeout, CONNECT_SECONDS))
+            channel = transport.open_session(WINDOW, timeout=min(timeout, CONNECT_SECONDS))
             with channel:
                 channel.settimeout(timeout)
                 channel.exec_command(command)
@@ -271,9 +283,9 @@ class Reader:
                 stderr = _drain(channel.recv_stderr, deadline)
                 if not channel.status_event.wait(max(0.0, deadline - time.monotonic())):
                     raise TimeoutError
-                if channel.exit_status == -1 and not channel.exit_status_ready():
-                    raise EOFError("the connection ended before the command did")
                 code = channel.recv_exit_status()
+                if code == -1 and not transport.is_active():
+                    raise EOFError("the connection ended before the command did")
         except TimeoutError:
             raise CommandTimedOut(f"{self.host.name}: {shlex.join(argv)} did not end within {timeout:g} s") from None
         except _TooMuch:
@@ -374,6 +386,13 @@ class Writer(Reader):
             yield channel
         finally:
             channel.close()
+
+
+def _host_key(line: str) -> paramiko.hostkeys.HostKeyEntry | None:
+    try:
+        return paramiko.hostkeys.HostKeyEntry.from_line(line)
+    except paramiko.hostkeys.InvalidHostKey:
+        return None
 
 
 class _SmtpOverChannel(smtplib.SMTP):

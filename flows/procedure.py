@@ -42,11 +42,6 @@ class Run:
     """One run of a procedure: what it knows, what it did, and the report it will leave."""
 
     def __init__(self, procedure: str, estate: Estate, unattended: bool) -> None:
-        if unattended and not (estate.rehearsal and estate.gates.unattended):
-            raise Refused(
-                f"estate {estate.name} accepts no unattended decision",
-                next_step=f"runbook run {procedure} --estate {estate.name}   # and answer the prompt",
-            )
         begun = tasks.begin(procedure, estate.name)
         self.estate = estate
         self.host = SshHost.of(estate.mta.host, estate.hosts[estate.mta.host])
@@ -208,12 +203,23 @@ class Run:
             self.progress.step(f"{count} {what}".strip(), f"{result}  {seconds:.1f} s")
 
 
+def admit(procedure: str, name: str, unattended: bool) -> Estate:
+    """The estate, if a run in it may begin at all. Raises EstateError, RehearsalError, Refused."""
+    estate = open_estate(name)
+    if unattended and not (estate.rehearsal and estate.gates.unattended):
+        raise Refused(
+            f"estate {estate.name} accepts no unattended decision",
+            next_step=f"runbook run {procedure} --estate {name}   # and answer the prompt",
+        )
+    return estate
+
+
 def conduct(procedure: str, estate: str, unattended: bool, body: Callable[[Run], None]) -> State[Record]:
     """Run a procedure's body; whatever ends it, write the report and say so in the flow run's state.
 
     A suspension passes through untouched: the run is not over. Raises only what happens before there is a run.
     """
-    run = Run(procedure, open_estate(estate), unattended)
+    run = Run(procedure, admit(procedure, estate, unattended), unattended)
     try:
         body(run)
     except KeyboardInterrupt:

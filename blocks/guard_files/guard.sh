@@ -60,9 +60,12 @@ restore_addresses() {
   done <"$here/addresses"
 }
 
+# Without what the kernel adds while a cable is out.
+routes() { ip -4 route show | sed -e 's/ linkdown//' -e 's/ dead//' -e 's/ *$//'; }
+
 restore_routes() {
   while read -r route; do
-    ip -4 route show | sed 's/ *$//' | grep -qxF "$route" && continue
+    routes | grep -qxF "$route" && continue
     # shellcheck disable=SC2086 # a route is a list of words
     if ip -4 route replace $route; then say "restored route $route"; else say "FAILED to restore route $route"; fi
   done <"$here/routes"
@@ -75,7 +78,7 @@ reload_postfix() {
 missing() {
   while IFS='	' read -r backup path; do cmp -s "$backup" "$path" || echo "$path"; done <"$here/files"
   while IFS='	' read -r address interface _; do is_live "$address" "$interface" || echo "$address"; done <"$here/addresses"
-  while read -r route; do ip -4 route show | sed 's/ *$//' | grep -qxF "$route" || echo "route $route"; done <"$here/routes"
+  while read -r route; do routes | grep -qxF "$route" || echo "route $route"; done <"$here/routes"
 }
 
 undo() {

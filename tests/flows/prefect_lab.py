@@ -3,6 +3,7 @@
 import atexit
 import shutil
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -52,6 +53,8 @@ class Lab:
     def close(self) -> None:
         self.client.__exit__(None, None, None)
         server.down(self.home, patience=5)
+        if complaints := (self.home / "server.log").read_text(errors="replace")[-4000:]:
+            print(f"\nThe Prefect server of the tests said:\n{complaints}", file=sys.stderr)
         shutil.rmtree(self.home)
 
     def pid(self, name: str) -> int:

@@ -50,7 +50,7 @@ def changed(desk: Desk) -> list[dict[str, Any]]:
 
 
 def state(desk: Desk) -> str:
-    return desk.guard("state").partition(" ")[0]
+    return "".join(desk.guard("state").split()[:1])
 
 
 def test_a_killed_run_is_undone_by_the_host_alone(desk: Desk) -> None:

@@ -151,7 +151,8 @@ def test_a_decision_that_no_person_made_is_called_that() -> None:
 
 def test_a_plan_shows_its_digest_every_item_every_address_and_every_line_that_goes() -> None:
     markdown = render.plan_markdown(PLAN)
-    assert f"Digest `{PLAN.short_digest}` (whole: `{PLAN.digest}`)" in markdown
+    assert f"Digest `{PLAN.short_digest}`" in markdown
+    assert f"The whole digest: `{PLAN.digest}`" in markdown
     assert "**23 changes**, in this order" in markdown
     assert f"**18 addresses go**: {', '.join(perfwest.UNUSED)}" in markdown
     for item in (item for edit in PLAN.edits() for item in edit.items):

@@ -5,8 +5,9 @@ Everything waits for something to be seen, nothing for time to pass.
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from playwright.sync_api import Locator, Page, Request, expect
+from playwright.sync_api import Locator, Page, expect
 
 PATIENCE = 60_000
 """Milliseconds: a run needs some seconds to start and to end."""
@@ -20,9 +21,11 @@ class PrefectPage:
         self._url = url
         self._screenshots = screenshots
         self._taken = 0
-        self.requests: list[str] = []
+        self.hosts: set[str] = set()
         page.set_default_timeout(15_000)
-        page.on("request", self._note)
+        page.on("request", lambda request: self._note(request.url))
+        page.on("websocket", lambda opened: self._note(opened.url))
+        page.on("requestfailed", lambda request: print("failed:", request.method, request.url, request.failure))
 
     def log_in(self, login: str) -> None:
         """`login` is USER:PASSWORD."""
@@ -89,5 +92,7 @@ class PrefectPage:
         path = self._screenshots / f"{self._taken:02d}-{title.replace(' ', '-')}.png"
         self._page.screenshot(path=path, mask=[hide] if hide else [])
 
-    def _note(self, request: Request) -> None:
-        self.requests.append(request.url)
+    def _note(self, url: str) -> None:
+        """Remember whom the page talks to; pictures that stand in the page itself have nobody."""
+        if host := urlsplit(url).netloc:
+            self.hosts.add(host)

@@ -12,7 +12,6 @@ from deliverability.errors import Held, HostUnreachable
 
 LOCK = "/run/lock/deliverability-runbook"
 OWNER = f"{LOCK}.owner"
-TAKEN = 75
 
 
 @contextmanager
@@ -21,9 +20,8 @@ def hold(host: Writer, run: str, by: str, reason: str) -> Iterator[None]:
 
     Raises Held, saying who holds it since when and why.
     """
-    with host.session("flock", "--nonblock", "--conflict-exit-code", str(TAKEN), LOCK, "cat") as channel:
+    with host.session("flock", "--nonblock", LOCK, "sh", "-c", "echo held; cat") as channel:
         try:
-            channel.sendall(b"held\n")
             answer = channel.recv(16)
         except (paramiko.SSHException, OSError) as error:
             raise HostUnreachable(f"{host.host.name}: no answer about the lock: {error}") from None

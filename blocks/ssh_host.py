@@ -164,15 +164,15 @@ class SshHost(Block):
             transport = client.get_transport()
             negotiated = transport is not None and transport.is_active()
             client.close()
-            if negotiated:
-                raise HostError(
-                    f"{self._where}: {key_file} cannot be used as the private key: {error}",
-                    next_step=f"ssh-keygen -y -f {key_file}   # or set hosts.{self.name}.key",
-                ) from None
             if "not found in known_hosts" in str(error):
                 raise HostKeyMismatch(
                     f"{self._where}: no pinned host key in {self.host_key}",
                     next_step=f"ssh-keyscan -p {self.port} {self.address}   # compare with the console, then pin it",
+                ) from None
+            if negotiated:
+                raise HostError(
+                    f"{self._where}: {key_file} cannot be used as the private key: {error}",
+                    next_step=f"ssh-keygen -y -f {key_file}   # or set hosts.{self.name}.key",
                 ) from None
             raise HostUnreachable(f"{self._where}: {error}", next_step="runbook doctor") from None
         except (OSError, EOFError) as error:
@@ -239,6 +239,7 @@ class Reader:
 
         Raises CommandFailed when `check` and it ends with another code than 0, CommandTimedOut after `timeout` seconds,
         HostUnreachable when the connection dies, ReadOnlyViolation for a command that is not known to be read-only.
+        `stdin` is for a command that reads it to its end; without it, the command reads nothing.
         """
         self._allow(argv)
         result = self._run(argv, timeout, stdin)
@@ -269,7 +270,8 @@ class Reader:
 
     def _run(self, argv: Sequence[str], timeout: float, stdin: str | None) -> Result:
         deadline = time.monotonic() + timeout
-        command = shlex.join([*REMOTE_ENVIRONMENT, *argv])
+        # An end of file that we send crosses the end of a short command, and then sshd drops the whole connection.
+        command = shlex.join([*REMOTE_ENVIRONMENT, *argv]) + (" </dev/null" if stdin is None else "")
         transport = self._transport()
         try:
             channel = transport.open_session(WINDOW, timeout=min(timeout, CONNECT_SECONDS))
@@ -278,7 +280,7 @@ class Reader:
                 channel.exec_command(command)
                 if stdin is not None:
                     channel.sendall(stdin.encode())
-                channel.shutdown_write()
+                    channel.shutdown_write()
                 stdout = _drain(channel.recv, deadline)
                 stderr = _drain(channel.recv_stderr, deadline)
                 if not channel.status_event.wait(max(0.0, deadline - time.monotonic())):

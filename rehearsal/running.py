@@ -26,14 +26,17 @@ class RunningEstate:
         return Receiver(self.state / "mail" / name)
 
     def hub_run(self, argv: Sequence[str], input: str | None = None, timeout: float = 30, **popen: Any) -> Done:
-        """Run one of the machine's programs in the hub's network and wait for it."""
-        return process.call(process.in_network(self._hub(), argv), input, timeout, **popen)
+        """Run one of the machine's programs in the hub's network, wait for it; what it leaves ends with the estate."""
+        return process.call(self._at_work(argv), input, timeout, **popen)
 
     def hub_popen(self, argv: Sequence[str], **popen: Any) -> subprocess.Popen[Any]:
         """Start one of the machine's programs in the hub's network. It, and all it forks, ends with the estate."""
+        return subprocess.Popen(self._at_work(argv), **popen)
+
+    def _at_work(self, argv: Sequence[str]) -> list[str]:
         work = self._cgroup() / "work"
         work.mkdir(exist_ok=True)
-        return subprocess.Popen(process.in_group(work, process.in_network(self._hub(), argv)), **popen)
+        return process.in_group(work, process.in_network(self._hub(), argv))
 
     def cut(self, host: str) -> None:
         """Cut the host's cable."""

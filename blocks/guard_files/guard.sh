@@ -125,7 +125,12 @@ undo:* | restore:*) echo "nothing to undo: $(cat "$here/state")" ;;
 note:armed) cat >>"$here/journal" && sync "$here/journal" ;;
 disarm:armed) set_state disarmed && remove_timer && echo "disarmed" ;;
 disarm:disarmed) echo "disarmed" ;;
-arm:* | disarm:* | note:*)
+note:*)
+  cat >/dev/null # whoever sends it is never left with a broken pipe
+  echo "not armed any more: $(cat "$here/state")" >&2
+  exit 3
+  ;;
+arm:* | disarm:*)
   echo "not armed any more: $(cat "$here/state")" >&2
   exit 3
   ;;

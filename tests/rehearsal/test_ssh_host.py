@@ -94,6 +94,11 @@ def test_many_commands_at_once_keep_their_order(desk: Desk, writer: Writer) -> N
     assert desk.logins() == logins
 
 
+def test_short_commands_do_not_break_the_connection(writer: Writer) -> None:
+    for _ in range(40):
+        assert {result.exit_code for result in writer.run_all(*[("true",)] * 24)} == {0}
+
+
 def test_bytes_that_are_no_text_are_refused_with_their_line(desk: Desk, writer: Writer) -> None:
     desk.shell(f"printf 'a\\nb\\377\\n' > {FILE}")
     with pytest.raises(MalformedFile, match=rf"{FILE}:2: not UTF-8"):

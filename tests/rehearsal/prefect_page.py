@@ -34,6 +34,7 @@ class PrefectPage:
         self.screenshot("login", hide=self._page.get_by_placeholder("admin:pass"))
         self._page.get_by_role("button", name="Login").click()
         self._page.wait_for_url(re.compile("dashboard|deployments|runs"))
+        self._page.reload()  # the login page complains that it was not let in, and the complaint would stay in the way
 
     def open_deployment(self, flow: str, name: str) -> None:
         self._page.get_by_role("button", name="Deployments", exact=True).click()
@@ -78,12 +79,12 @@ class PrefectPage:
         form.get_by_role("button", name="Submit").click()
         expect(form).to_be_hidden()
 
-    def open_artifact(self, key: str) -> Locator:
-        """The text of one of the run's artifacts."""
+    def open_artifact(self, key: str, heading: str) -> Locator:
+        """The text of one of the run's artifacts, which has this heading."""
         self._page.get_by_text("Artifacts", exact=True).click()
         self._page.get_by_role("link", name=key).first.click()
         text = self._page.locator("main, body").last
-        expect(text.get_by_role("heading").first).to_be_visible()
+        expect(text.get_by_role("heading", name=heading)).to_be_visible()
         self.screenshot(key)
         return text
 

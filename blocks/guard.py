@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from string import Template
 
-from blocks.ssh_host import Reader, SshHost, Writer
+from blocks.ssh_host import SshHost
+from blocks.ssh_session import Reader, Writer
 from deliverability.errors import CommandFailed, Conflict, Held, HostError, HostUnreachable, UndoFailed
 from deliverability.network.addresses import LiveAddress, parse_addresses
 from deliverability.plan import Plan
@@ -75,7 +76,7 @@ def refuse_if_armed(host: Reader, run: str = "") -> None:
         if word == "armed" and owner != run:
             deadline = host.run("cat", "--", f"{BASE}/{owner}/deadline").stdout.strip()
             raise Held(
-                f"{host.host.name}: the guard of run {owner} is armed; it undoes that run at {deadline}",
+                f"{host.name}: the guard of run {owner} is armed; it undoes that run at {deadline}",
                 next_step=f"wait for it, or on the host: sh {BASE}/{owner}/guard.sh undo",
             )
 
@@ -100,7 +101,7 @@ def disarm(host: SshHost, armed: Armed) -> None:
 
 def _fired(host: Reader, armed: Armed) -> Conflict:
     state = host.run("cat", "--", f"{armed.directory}/state").stdout.strip()
-    return Conflict(f"{host.host.name}: the guard of run {armed.run} fired first: {state}", next_step="run again")
+    return Conflict(f"{host.name}: the guard of run {armed.run} fired first: {state}", next_step="run again")
 
 
 def undo(host: SshHost, armed: Armed) -> str:

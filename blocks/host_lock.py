@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import paramiko
 
-from blocks.ssh_host import Writer
+from blocks.ssh_session import Writer
 from deliverability.errors import Held, HostUnreachable
 
 LOCK = "/run/lock/deliverability-runbook"
@@ -24,10 +24,10 @@ def hold(host: Writer, run: str, by: str, reason: str) -> Iterator[None]:
         try:
             answer = channel.recv(16)
         except (paramiko.SSHException, OSError) as error:
-            raise HostUnreachable(f"{host.host.name}: no answer about the lock: {error}") from None
+            raise HostUnreachable(f"{host.name}: no answer about the lock: {error}") from None
         if answer != b"held\n":
             raise Held(
-                f"{host.host.name} is held: {_owner(host)}", next_step="wait until that run has ended, then run again"
+                f"{host.name} is held: {_owner(host)}", next_step="wait until that run has ended, then run again"
             )
         since = datetime.now(UTC).isoformat(timespec="seconds")
         host.write_text(OWNER, json.dumps({"run": run, "by": by, "since": since, "reason": reason}) + "\n", mode=0o644)

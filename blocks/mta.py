@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from blocks.resolver import PublicResolver
-from blocks.ssh_host import Reader, Result, Writer
+from blocks.ssh_session import Reader, Result, Writer
 from deliverability.errors import CommandFailed, Conflict, HostError
 from deliverability.estate import Estate
 from deliverability.footprint.observation import Footprint, HostFile, Table
@@ -52,7 +52,7 @@ def read_footprint(host: Reader, estate: Estate, resolver: PublicResolver) -> Fo
     stats, addresses, routes, promote, sockets, queued, started, zone, connection, names = facts
     if texts[0].exit_code != 0:
         raise HostError(
-            f"{host.host.name}: cannot read {mta.master_cf}: {texts[0].stderr.strip()}",
+            f"{host.name}: cannot read {mta.master_cf}: {texts[0].stderr.strip()}",
             next_step="is Postfix installed there, and is mta.master_cf in the estate file right?",
         )
     _need(host, *texts[:3], addresses, routes, promote, sockets, queued)
@@ -65,7 +65,7 @@ def read_footprint(host: Reader, estate: Estate, resolver: PublicResolver) -> Fo
     changed = max(int(owners[path][2]) for path in (mta.master_cf, mta.main_cf))
     loaded = _began(started.stdout, zone.stdout) >= changed
     return Footprint(
-        host=host.host.name,
+        host=host.name,
         master_cf=files[0],
         main_cf=files[1],
         interfaces=files[2],
@@ -113,7 +113,7 @@ def _remove_address(host: Writer, change: RemoveAddress) -> str:
     # That this answer arrives also shows that the session outlived the removal.
     lost = before - _live(host) - {change.address}
     if lost:
-        raise Conflict(f"{host.host.name}: removing {change.address} took {', '.join(sorted(lost))} with it")
+        raise Conflict(f"{host.name}: removing {change.address} took {', '.join(sorted(lost))} with it")
     return "removed"
 
 
@@ -139,8 +139,8 @@ def _need(host: Reader, *results: Result) -> None:
         if result.exit_code != 0:
             command = shlex.join(result.argv)
             raise CommandFailed(
-                f"{host.host.name}: {command}: {result.stderr.strip()[-300:]}",
-                next_step=f"put that right on {host.host.name}, until this works there: {command}",
+                f"{host.name}: {command}: {result.stderr.strip()[-300:]}",
+                next_step=f"put that right on {host.name}, until this works there: {command}",
             )
 
 
@@ -156,7 +156,7 @@ def _reload(host: Writer, files: tuple[str, ...]) -> str:
         started, zone, *stats = host.run_all(*QMGR_START, *(("stat", "-L", "-c", "%Z", "--", file) for file in files))
         if _began(started.stdout, zone.stdout) >= max(int(result.stdout) for result in stats):
             return "postfix check passed, reloaded"
-    raise HostError(f"{host.host.name}: postfix reload ended with 0, but the queue manager was not started again")
+    raise HostError(f"{host.name}: postfix reload ended with 0, but the queue manager was not started again")
 
 
 def _began(lstart: str, zone: str) -> int:
@@ -192,7 +192,7 @@ def _queued_transports(host: Reader, listing: str) -> dict[str, str]:
     ids = [message.queue_id for message in queue.parse(listing)]
     if len(ids) > QUEUE_LIMIT:
         raise HostError(
-            f"{host.host.name}: {len(ids)} messages are queued, {QUEUE_LIMIT} is the limit for looking into each",
+            f"{host.name}: {len(ids)} messages are queued, {QUEUE_LIMIT} is the limit for looking into each",
             next_step="postqueue -f on the host, and come back when the queue is short",
         )
     bound: dict[str, str] = {}

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 
-from blocks.ssh_host import Reader, Writer, resolve_file
+from blocks.ssh_host import resolve_file
+from blocks.ssh_session import Reader, Writer
 from deliverability.errors import HostError
 from deliverability.estate import Probe, Stream
 from deliverability.postfix import mail_log
@@ -120,5 +121,5 @@ def _in_log(host: Reader, attempts: list[mail_log.Delivery]) -> Sighting | None:
     for attempt in attempts:
         if attempt.status == "sent":
             transport = attempt.program.removeprefix("postfix/").partition("/")[0]
-            return Sighting(f"log of {host.host.name}", "", "", transport, f"{attempt.relay_host}: {attempt.text}")
+            return Sighting(f"log of {host.name}", "", "", transport, f"{attempt.relay_host}: {attempt.text}")
     return None

@@ -1,86 +1,25 @@
-"""A host reached over SSH: pinned key, argv-only commands with time-outs, atomic file replacement.
+"""A host reached over SSH: where it is, with which key, and that it is the one we know.
 
-Two handles on one kind of connection: `observe()` gives a Reader, which refuses everything that is not known to be
-read-only; `operate()` gives a Writer. Nothing else in this project opens a connection or quotes a remote command.
+`observe()` gives a handle that can only look, `operate()` one that can change the host (ssh_session.py). Nothing else
+in this project opens a connection.
 """
 
 import os
-import shlex
-import smtplib
 import socket
-import stat
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Self
 
 import paramiko
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
+from blocks.ssh_session import CONNECT_SECONDS, Reader, Writer
 from deliverability import estate as estates
-from deliverability.errors import (
-    CommandFailed,
-    CommandTimedOut,
-    Conflict,
-    HostError,
-    HostKeyMismatch,
-    HostUnreachable,
-    MalformedFile,
-    ReadOnlyViolation,
-)
+from deliverability.errors import HostError, HostKeyMismatch, HostUnreachable
 
-CONNECT_SECONDS = 10.0
-COMMAND_SECONDS = 30.0
 KEEPALIVE_SECONDS = 5
-OUTPUT_LIMIT = 16 * 1024 * 1024
-WINDOW = 2 * OUTPUT_LIMIT
-"""What the host may send before we have read it: standard input, output and error must never wait for each other."""
-
-CHANNELS = 8
-"""Commands run at once over one connection: sshd's MaxSessions is 10 by default."""
-
-REMOTE_ENVIRONMENT = ("env", "LC_ALL=C", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-"""A non-login shell of sshd has no sbin on its PATH, and messages we match must not be translated."""
-
-READS = (
-    ("cat", "--"),
-    ("ifquery", "--list"),
-    ("ls", "-1", "--"),
-    ("postcat", "-e", "-q"),
-    ("stat", "-L", "-c"),
-    ("systemctl", "is-active"),
-    ("systemctl", "show"),
-    ("tail", "-c"),
-)
-"""Beginnings of commands that only read, whatever words follow."""
-
-LOOKS = (
-    ("date", "+%z"),
-    ("ip", "-j", "addr", "show"),
-    ("ip", "-j", "route", "show"),
-    ("postconf", "-M"),
-    ("postconf", "-n"),
-    ("postfix", "status"),
-    ("postqueue", "-j"),
-    ("printenv", "SSH_CONNECTION"),
-    ("ps", "-C", "qmgr", "-o", "lstart="),
-    ("ss", "-Hltn"),
-)
-"""Whole commands that only read: one word more could make them write (`postconf -M a/unix=...`, `ss -K`)."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command printed and how it ended. `exit_code` -1 means that a signal ended it."""
-
-    argv: tuple[str, ...]
-    exit_code: int
-    stdout: str
-    stderr: str
 
 
 class SshHost(Block):
@@ -106,20 +45,20 @@ class SshHost(Block):
         )
 
     @contextmanager
-    def observe(self) -> Iterator["Reader"]:
+    def observe(self) -> Iterator[Reader]:
         """A new connection that can only look."""
         client = self._connect()
         try:
-            yield Reader(self, client)
+            yield Reader(self.name, client)
         finally:
             client.close()
 
     @contextmanager
-    def operate(self) -> Iterator["Writer"]:
+    def operate(self) -> Iterator[Writer]:
         """A new connection that can change the host."""
         client = self._connect()
         try:
-            yield Writer(self, client)
+            yield Writer(self.name, client)
         finally:
             client.close()
 
@@ -227,226 +166,8 @@ def resolve_file(reference: str) -> Path:
     return Path(path).expanduser()
 
 
-class Reader:
-    """A connection that looks and never writes."""
-
-    def __init__(self, host: SshHost, client: paramiko.SSHClient) -> None:
-        self.host = host
-        self._client = client
-
-    def run(self, *argv: str, timeout: float = COMMAND_SECONDS, check: bool = True, stdin: str | None = None) -> Result:
-        """Run one command and wait for its end.
-
-        Raises CommandFailed when `check` and it ends with another code than 0, CommandTimedOut after `timeout` seconds,
-        HostUnreachable when the connection dies, ReadOnlyViolation for a command that is not known to be read-only.
-        `stdin` is for a command that reads it to its end; without it, the command reads nothing.
-        """
-        self._allow(argv)
-        result = self._run(argv, timeout, stdin)
-        if check and result.exit_code != 0:
-            raise _failed(self.host.name, result)
-        return result
-
-    def run_all(self, *commands: Sequence[str], timeout: float = COMMAND_SECONDS) -> list[Result]:
-        """Run commands at once over this one connection; results in the order of `commands`, none checked."""
-        with ThreadPoolExecutor(CHANNELS) as pool:
-            return list(pool.map(lambda argv: self.run(*argv, timeout=timeout, check=False), commands))
-
-    @property
-    def local_address(self) -> str:
-        """The host's own address of this connection, as we see it."""
-        return str(self._transport().getpeername()[0])
-
-    def _allow(self, argv: Sequence[str]) -> None:
-        words = tuple(argv)
-        if words not in LOOKS and not any(words[: len(known)] == known for known in READS):
-            raise ReadOnlyViolation(f"observing {self.host.name} may not run: {shlex.join(argv)}")
-
-    def _transport(self) -> paramiko.Transport:
-        transport = self._client.get_transport()
-        if transport is None or not transport.is_active():
-            raise HostUnreachable(f"{self.host.name}: the connection is gone", next_step="runbook doctor")
-        return transport
-
-    def _run(self, argv: Sequence[str], timeout: float, stdin: str | None) -> Result:
-        deadline = time.monotonic() + timeout
-        # An end of file that we send crosses the end of a short command, and then sshd drops the whole connection.
-        command = shlex.join([*REMOTE_ENVIRONMENT, *argv]) + (" </dev/null" if stdin is None else "")
-        transport = self._transport()
-        try:
-            channel = transport.open_session(WINDOW, timeout=min(timeout, CONNECT_SECONDS))
-            with channel:
-                channel.settimeout(timeout)
-                channel.exec_command(command)
-                if stdin is not None:
-                    channel.sendall(stdin.encode())
-                    channel.shutdown_write()
-                stdout = _drain(channel.recv, deadline)
-                stderr = _drain(channel.recv_stderr, deadline)
-                if not channel.status_event.wait(max(0.0, deadline - time.monotonic())):
-                    raise TimeoutError
-                code = channel.recv_exit_status()
-                if code == -1 and not transport.is_active():
-                    raise EOFError("the connection ended before the command did")
-        except TimeoutError:
-            raise CommandTimedOut(f"{self.host.name}: {shlex.join(argv)} did not end within {timeout:g} s") from None
-        except _TooMuch:
-            raise CommandFailed(
-                f"{self.host.name}: {shlex.join(argv)} printed more than {OUTPUT_LIMIT} bytes, which is the limit"
-            ) from None
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            raise HostUnreachable(
-                f"{self.host.name}: connection lost in {shlex.join(argv)}: {error}", next_step="runbook doctor"
-            ) from None
-        return Result(tuple(argv), code, _text(argv, stdout), stderr.decode("utf-8", "replace"))
-
-
-class Writer(Reader):
-    """A connection that can change the host."""
-
-    def _allow(self, argv: Sequence[str]) -> None:
-        return
-
-    def replace_text(self, path: str, before: str, after: str) -> bool:
-        """Replace a file's whole text, atomically, keeping owner and mode; True if something was written.
-
-        Compare-and-set: a file that already says `after` is left alone; one that says neither raises Conflict.
-        A symbolic link is followed, so that the link stays a link.
-        """
-        real = self.run("readlink", "-f", "--", path).stdout.strip()
-        now = self.run("cat", "--", real).stdout
-        if now == after:
-            return False
-        if now != before:
-            raise Conflict(f"{self.host.name}:{path} is not the file the plan was made for", next_step="plan again")
-        self.write_text(real, after)
-        return True
-
-    def write_text(self, path: str, text: str, mode: int | None = None) -> None:
-        """Write a file through a temporary one beside it. An existing file's owner and mode are kept."""
-        target = PurePosixPath(path)
-        temporary = str(target.parent / f".{target.name}.runbook-new")
-        with self.sftp() as sftp:
-            existing = _stat(sftp, path)
-            try:
-                with sftp.open(temporary, "wb") as file:
-                    file.chmod(0o600)  # until it is whole, and its owner's, nobody else reads it
-                    file.write(text.encode())
-                if existing is not None:
-                    sftp.chown(temporary, existing.st_uid or 0, existing.st_gid or 0)
-                    mode = stat.S_IMODE(existing.st_mode or 0o644)
-                sftp.chmod(temporary, 0o644 if mode is None else mode)
-                # Data before name: after a power cut the name must not lead to an empty file.
-                self.run("sync", "--", temporary)
-                sftp.posix_rename(temporary, path)
-            except (OSError, CommandFailed) as error:
-                _unlink(sftp, temporary)
-                raise HostError(f"{self.host.name}: cannot write {path}: {error}", next_step=f"df -h {path}") from None
-        self.run("sync", "--", str(target.parent))
-
-    @contextmanager
-    def sftp(self) -> Iterator[paramiko.SFTPClient]:
-        """File transfer over this connection."""
-        try:
-            client = self._client.open_sftp()
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            raise HostUnreachable(f"{self.host.name}: no file transfer: {error}") from None
-        channel = client.get_channel()
-        assert channel is not None
-        channel.settimeout(COMMAND_SECONDS)
-        try:
-            yield client
-        finally:
-            client.close()
-
-    @contextmanager
-    def smtp(self, address: str, port: int) -> Iterator[smtplib.SMTP]:
-        """SMTP to a port as seen from the host itself, through this connection (direct-tcpip)."""
-        where = f"{self.host.name}: port {port} of {address} there"
-        try:
-            channel = self._transport().open_channel(
-                "direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=CONNECT_SECONDS
-            )
-            channel.settimeout(COMMAND_SECONDS)
-            session = _SmtpOverChannel(channel)
-        except (paramiko.SSHException, smtplib.SMTPException, OSError) as error:
-            raise HostError(f"{where} does not answer: {error}", next_step="ss -ltn, on the host") from None
-        try:
-            yield session
-        except (smtplib.SMTPException, OSError) as error:
-            raise HostError(f"{where} broke off: {error}") from None
-        finally:
-            session.close()
-
-    @contextmanager
-    def session(self, *argv: str) -> Iterator[paramiko.Channel]:
-        """A command that stays running while the context is open; closing its standard input is to end it."""
-        channel = self._transport().open_session(timeout=CONNECT_SECONDS)
-        channel.settimeout(CONNECT_SECONDS)
-        channel.exec_command(shlex.join([*REMOTE_ENVIRONMENT, *argv]))
-        try:
-            yield channel
-        finally:
-            channel.close()
-
-
 def _host_key(line: str) -> paramiko.hostkeys.HostKeyEntry | None:
     try:
         return paramiko.hostkeys.HostKeyEntry.from_line(line)
     except paramiko.hostkeys.InvalidHostKey:
         return None
-
-
-class _SmtpOverChannel(smtplib.SMTP):
-    """smtplib over an SSH channel, which behaves like a socket."""
-
-    def __init__(self, channel: paramiko.Channel) -> None:
-        self._channel = channel
-        super().__init__("localhost", local_hostname="localhost", timeout=COMMAND_SECONDS)
-
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        return self._channel  # type: ignore[return-value]
-
-
-class _TooMuch(Exception):
-    """More output than OUTPUT_LIMIT."""
-
-
-def _drain(receive: Callable[[int], bytes], deadline: float) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    while chunk := receive(65536):
-        chunks.append(chunk)
-        size += len(chunk)
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        if size > OUTPUT_LIMIT:
-            raise _TooMuch
-    return b"".join(chunks)
-
-
-def _text(argv: Sequence[str], data: bytes) -> str:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise MalformedFile(argv[-1], line, "not UTF-8; nothing can be edited safely") from None
-
-
-def _failed(name: str, result: Result) -> CommandFailed:
-    said = (result.stderr.strip() or result.stdout.strip())[-500:]
-    return CommandFailed(f"{name}: {shlex.join(result.argv)} ended with {result.exit_code}: {said}")
-
-
-def _stat(sftp: paramiko.SFTPClient, path: str) -> paramiko.SFTPAttributes | None:
-    try:
-        return sftp.stat(path)
-    except FileNotFoundError:
-        return None
-
-
-def _unlink(sftp: paramiko.SFTPClient, path: str) -> None:
-    try:
-        sftp.unlink(path)
-    except OSError:
-        return

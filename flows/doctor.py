@@ -4,7 +4,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from blocks.resolver import PublicResolver
-from blocks.ssh_host import Reader, SshHost
+from blocks.ssh_host import SshHost
+from blocks.ssh_session import Reader
 from deliverability.errors import RunbookError
 from deliverability.estate import Estate
 from deliverability.finding import Finding, Verdict

@@ -16,7 +16,8 @@ from prefect.states import Cancelled, Completed, Failed
 
 from blocks import guard as guards
 from blocks import host_lock, mta, snapshots
-from blocks.ssh_host import SshHost, Writer
+from blocks.ssh_host import SshHost
+from blocks.ssh_session import Writer
 from deliverability.decision import Choice, Decision
 from deliverability.errors import (
     Held,

@@ -8,7 +8,8 @@ from prefect.cache_policies import NO_CACHE
 
 from blocks import mta, probe
 from blocks.resolver import PublicResolver
-from blocks.ssh_host import Reader, SshHost, Writer
+from blocks.ssh_host import SshHost
+from blocks.ssh_session import Reader, Writer
 from deliverability.errors import HostError
 from deliverability.estate import Estate, Probe, Stream
 from deliverability.finding import Finding, Verdict
@@ -42,9 +43,7 @@ def _postfix_check(host: Writer) -> Finding:
     result = host.run("postfix", "check", check=False)
     said = f"exit {result.exit_code}"
     verdict = Verdict.OK if result.exit_code == 0 else Verdict.FAIL
-    return Finding(
-        check="postfix check", verdict=verdict, expected="exit 0", observed=said, where=host.host.name, at=_now()
-    )
+    return Finding(check="postfix check", verdict=verdict, expected="exit 0", observed=said, where=host.name, at=_now())
 
 
 def _mail(host: Writer, estate: Estate, name: str, stream: Stream, since: int) -> Finding:
@@ -91,7 +90,7 @@ def _bind_warnings(host: Reader, estate: Estate, since: int) -> Finding:
         verdict=Verdict.FAIL if lost else Verdict.OK,
         expected="no bind warning since the change",
         observed=", ".join(sorted(set(lost))) or "none",
-        where=f"log of {host.host.name}",
+        where=f"log of {host.name}",
         at=_now(),
     )
 

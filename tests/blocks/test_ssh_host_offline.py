@@ -5,8 +5,9 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from blocks import ssh_host
-from blocks.ssh_host import Reader, SshHost, resolve_file
+from blocks import ssh_session
+from blocks.ssh_host import SshHost, resolve_file
+from blocks.ssh_session import Reader
 from deliverability.errors import HostError, HostKeyMismatch, HostUnreachable, ReadOnlyViolation
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0u0k2c0sT2pUaP0Yx0b8o6m4f3n2k1j0h9g8f7e6d5"
@@ -37,7 +38,7 @@ def host(tmp_path: Path, host_key: str = KEY) -> SshHost:
 
 
 def reader(tmp_path: Path) -> Reader:
-    return Reader(host(tmp_path), paramiko.SSHClient())
+    return Reader("mta", paramiko.SSHClient())
 
 
 @pytest.mark.parametrize("argv", WRITES, ids=lambda argv: " ".join(argv))
@@ -48,7 +49,7 @@ def test_observing_refuses_whatever_is_not_known_to_read(tmp_path: Path, argv: t
         reader(tmp_path).run_all(argv)
 
 
-@pytest.mark.parametrize("argv", [*ssh_host.LOOKS, *((*words, "x") for words in ssh_host.READS)], ids=" ".join)
+@pytest.mark.parametrize("argv", [*ssh_session.LOOKS, *((*words, "x") for words in ssh_session.READS)], ids=" ".join)
 def test_what_only_reads_goes_on_to_the_connection(tmp_path: Path, argv: tuple[str, ...]) -> None:
     with pytest.raises(HostUnreachable, match="the connection is gone"):
         reader(tmp_path).run(*argv)

@@ -21,7 +21,8 @@ from typing import Any, TypeVar
 
 from estate_probes import PROJECT, inject, until
 
-from blocks.ssh_host import Reader, SshHost
+from blocks.ssh_host import SshHost
+from blocks.ssh_session import Reader
 from rehearsal import STATE_VARIABLE, Estate, assert_isolated
 from rehearsal.hosts import Done
 from rehearsal.isolation import join_network

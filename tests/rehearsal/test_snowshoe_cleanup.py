@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from blocks.ssh_host import Reader
+from blocks.ssh_session import Reader
 from deliverability.errors import ReadOnlyViolation
 from estates import CTRL_C, CTRL_D, FILES, GUARDS, INTERFACES, MAIN_CF, MASTER_CF, PATIENCE, REHAB_CRON, Desk
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from blocks.ssh_host import OUTPUT_LIMIT, Writer
+from blocks.ssh_session import OUTPUT_LIMIT, Writer
 from deliverability.errors import CommandFailed, CommandTimedOut, Conflict, HostError, HostUnreachable, MalformedFile
 from estates import Desk
 

@@ -20,7 +20,14 @@ class Network:
     def plug(self, name: str, pid: int) -> None:
         """A cable from the bridge to `eth0` of the namespace of `pid`."""
         card = f"address {hardware_address(name)} netns {pid}"
-        self._ip([f"link add p-{name} type veth peer name eth0 {card}", f"link set p-{name} master {BRIDGE} up"])
+        self._ip(
+            [
+                f"link add p-{name} type veth peer name eth0 {card}",
+                # A port has no use for an IPv6 address, and one that comes late makes a browser drop its requests.
+                f"link set p-{name} addrgenmode none",
+                f"link set p-{name} master {BRIDGE} up",
+            ]
+        )
 
     def unplug(self, name: str) -> None:
         self.undelay(name)

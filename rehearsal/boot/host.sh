@@ -45,4 +45,5 @@ for scope in all default; do # the kernel asks both
   [ ! -d /proc/sys/net/ipv6 ] || echo 0 >/proc/sys/net/ipv6/conf/$scope/accept_dad
 done
 until [ -e /sys/class/net/eth0 ]; do sleep 0.01; done # the cable is plugged in from the hub
+[ ! -d /proc/sys/net/ipv6 ] || echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad # it may have come first
 exec setpriv --bounding-set=-sys_module,-sys_time,-sys_rawio,-syslog /bin/sh -e /usr/local/lib/rehearsal/boot

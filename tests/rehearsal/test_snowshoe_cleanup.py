@@ -298,6 +298,19 @@ def test_a_no_at_the_prompt_changes_nothing_and_leaves_a_report(desk: Desk, type
     assert desk.everything() == before
 
 
+def test_a_prompt_that_nobody_answers_changes_nothing_and_leaves_a_report(desk: Desk) -> None:
+    desk.write_estate("[gates]\ntimeout_hours = 0.002")
+    before = desk.everything()
+    person = desk.at_terminal("run")
+    person.digest()
+    code, out = person.end()
+    assert (code, out.splitlines()[0][:42]) == (3, "rejected: the plan was rejected by timeout")
+    record, markdown = desk.report()
+    assert (record["decision"]["choice"], record["decision"]["via"]) == ("reject", "timeout")
+    assert "Nothing was changed." in markdown
+    assert desk.everything() == before
+
+
 def test_without_a_terminal_nobody_agrees(desk: Desk) -> None:
     before = desk.everything()
     done = desk.run("run")

@@ -45,5 +45,5 @@ lock: setup ## resolve requirements.lock anew
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --extra dev --upgrade pyproject.toml --output-file requirements.lock
 
-clean: ## remove the Python environment and everything that was written
-	rm -rf $(VENV) var
+clean: ## remove the Python environment; reports, snapshots and waiting runs (var/) stay
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

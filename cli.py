@@ -92,7 +92,7 @@ def run(
     """
     _enter(estate)
     from flows import catalogue
-    from flows.procedure import admit
+    from flows.conduct import admit
     from reports.record import Record
 
     flow: Any = catalogue.find(procedure).flow

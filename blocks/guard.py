@@ -14,7 +14,7 @@ from string import Template
 
 from blocks.ssh_host import SshHost
 from blocks.ssh_session import Reader, Writer
-from deliverability.errors import CommandFailed, Conflict, Held, HostError, HostUnreachable, UndoFailed
+from deliverability.errors import CommandFailed, CommandTimedOut, Conflict, Held, HostError, HostUnreachable, UndoFailed
 from deliverability.network.addresses import LiveAddress, parse_addresses
 from deliverability.plan import Plan
 
@@ -70,9 +70,14 @@ def arm(host: Writer, plan: Plan, run: str, minutes: float, backup_directory: st
 
 
 def refuse_if_armed(host: Reader, run: str = "") -> None:
-    """Raises Held if a guard of another run is armed on the host."""
+    """Raises Held if a guard of another run is armed on the host, or could not restore it."""
     for owner in host.run("ls", "-1", "--", BASE, check=False).stdout.split():
         word, _, _ = host.run("cat", "--", f"{BASE}/{owner}/state", check=False).stdout.partition(" ")
+        if word == "failed":
+            raise Held(
+                f"{host.name}: the undo of run {owner} failed; the host is between two states",
+                next_step=f"on the host: cat {BASE}/{owner}/undo.log; sh {BASE}/{owner}/guard.sh undo",
+            )
         if word == "armed" and owner != run:
             deadline = host.run("cat", "--", f"{BASE}/{owner}/deadline").stdout.strip()
             raise Held(
@@ -91,12 +96,22 @@ def record(host: Writer, armed: Armed, **entry: object) -> None:
 
 
 def disarm(host: SshHost, armed: Armed) -> None:
-    """Confirm the change, over a connection of its own. Raises Conflict if the guard has already fired."""
-    with host.operate() as fresh:
+    """Confirm the change, over a connection of its own. Raises Conflict if the guard has already fired.
+
+    Asked again while the host cannot be reached: an answer that is lost does not unsay a confirmation.
+    """
+    while True:
         try:
-            fresh.run("sh", f"{armed.directory}/guard.sh", "disarm")
-        except CommandFailed:
-            raise _fired(fresh, armed) from None
+            with host.operate() as fresh:
+                try:
+                    fresh.run("sh", f"{armed.directory}/guard.sh", "disarm")
+                    return
+                except CommandFailed:
+                    raise _fired(fresh, armed) from None
+        except (HostUnreachable, CommandTimedOut):
+            if datetime.now(UTC) > armed.expires:
+                raise
+            time.sleep(RETRY_SECONDS)
 
 
 def _fired(host: Reader, armed: Armed) -> Conflict:

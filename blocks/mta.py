@@ -13,7 +13,7 @@ from deliverability.estate import Estate
 from deliverability.footprint.observation import Footprint, HostFile, Table
 from deliverability.network.addresses import parse_addresses, parse_listeners, parse_routes
 from deliverability.plan import AddAddress, Change, EditFile, ReloadService, RemoveAddress
-from deliverability.postfix import main_cf, queue, transports
+from deliverability.postfix import main_cf, master_cf, queue, transports
 
 QMGR_START = (("ps", "-C", "qmgr", "-o", "lstart="), ("date", "+%z"))
 RELOADS = 3
@@ -70,7 +70,7 @@ def read_footprint(host: Reader, estate: Estate, resolver: PublicResolver) -> Fo
         main_cf=files[1],
         interfaces=files[2],
         rehab_cron=files[3] if len(files) > 3 else None,
-        tables=_read_tables(host, files[1]),
+        tables=_read_tables(host, files[0], files[1]),
         sourced_interfaces=_read_all(host, [f"{folder}/{name}" for name in names.stdout.split("\n") if name]),
         addresses=parse_addresses(addresses.stdout),
         routes=parse_routes(routes.stdout),
@@ -169,9 +169,20 @@ def _began(lstart: str, zone: str) -> int:
     return max((int(time.timestamp()) for time in times), default=0)
 
 
-def _read_tables(host: Reader, file: HostFile) -> tuple[Table, ...]:
-    """The tables main.cf consults. What is no readable text (a database, a network service) is no empty table: None."""
-    wanted = sorted({(path, kind) for _, kind, path in transports.tables(main_cf.parse(file.text, file.path))})
+def _read_tables(host: Reader, master: HostFile, main: HostFile) -> tuple[Table, ...]:
+    """The tables that main.cf and the overrides of master.cf consult for routing.
+
+    What is no readable text (a database, a network service) is no empty table: None.
+    """
+    parsed = main_cf.parse(main.text, main.path)
+    overrides = [
+        (kind, path)
+        for service in master_cf.parse(master.text, master.path).services
+        for name, value in service.overrides.items()
+        if name in (*transports.MAP_PARAMETERS, *transports.FILTER_PARAMETERS)
+        for kind, path in transports.tables_in_value(parsed.expand(value))
+    ]
+    wanted = sorted({(path, kind) for kind, path in [*overrides, *(found[1:] for found in transports.tables(parsed))]})
     texts = [(path, kind) for path, kind in wanted if kind in TEXT_TABLES]
     results = host.run_all(*(("cat", "--", path) for path, _ in texts)) if texts else []
     read = {path: result.stdout for (path, _), result in zip(texts, results, strict=True) if result.exit_code == 0}

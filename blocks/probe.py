@@ -30,6 +30,7 @@ class Sighting:
     ip: str
     helo: str
     transport: str = ""
+    relay: str = ""
     note: str = ""
 
 
@@ -121,5 +122,5 @@ def _in_log(host: Reader, attempts: list[mail_log.Delivery]) -> Sighting | None:
     for attempt in attempts:
         if attempt.status == "sent":
             transport = attempt.program.removeprefix("postfix/").partition("/")[0]
-            return Sighting(f"log of {host.name}", "", "", transport, f"{attempt.relay_host}: {attempt.text}")
+            return Sighting(f"log of {host.name}", "", "", transport, attempt.relay_ip, attempt.text)
     return None

@@ -1,6 +1,6 @@
 """What all procedures share: begin, publish, gate, hold, confirm unchanged, guard, apply, verify, finish.
 
-A procedure is a function over a Run; `conduct` runs it inside its flow and ends every way it can go with a report.
+A procedure is a function over a Run; flows/conduct.py runs it inside its flow and ends every way with a report.
 On resume Prefect runs the flow from the top again, so all that stands above the gate is a persisted task or free of
 effects (flows/tasks.py).
 """
@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
-from prefect import get_run_logger
-from prefect.client.schemas.objects import State
-from prefect.states import Cancelled, Completed, Failed
+from prefect import runtime
+from prefect.client.orchestration import get_client
 
 from blocks import guard as guards
 from blocks import host_lock, mta, snapshots
@@ -20,9 +20,7 @@ from blocks.ssh_host import SshHost
 from blocks.ssh_session import Writer
 from deliverability.decision import Choice, Decision
 from deliverability.errors import (
-    Held,
     PlanChanged,
-    Refused,
     Rejected,
     RunbookError,
     UndoFailed,
@@ -31,9 +29,8 @@ from deliverability.errors import (
 from deliverability.estate import Estate
 from deliverability.finding import Finding, failed
 from deliverability.plan import Plan
-from flows import tasks
+from flows import questions, tasks
 from flows.gate import gate
-from flows.opening import open_estate
 from flows.progress import Progress
 from reports import render, store
 from reports.record import Action, Record, Status
@@ -42,9 +39,12 @@ from reports.record import Action, Record, Status
 class Run:
     """One run of a procedure: what it knows, what it did, and the report it will leave."""
 
-    def __init__(self, procedure: str, estate: Estate, unattended: bool) -> None:
-        begun = tasks.begin(procedure, estate.name)
+    def __init__(self, procedure: str, source: str, estate: Estate, unattended: bool) -> None:
+        """`source` is the estate's name or file, as it was asked for: tasks open it by that."""
+        begun = tasks.begin(procedure, source, _attempt())
+        self.source = source
         self.estate = estate
+        self.confirmed = False
         self.host = SshHost.of(estate.mta.host, estate.hosts[estate.mta.host])
         self.deadline = datetime.fromisoformat(begun["started"]) + timedelta(hours=estate.gates.timeout_hours)
         self.progress = Progress()
@@ -57,6 +57,10 @@ class Run:
             trigger=begun["trigger"],
             started=begun["started"],
         )
+
+    def moment(self, which: str) -> str:
+        """Names one look of this very attempt: a retried run must not be shown what an earlier one saw."""
+        return f"{self.record.run}: {which}"
 
     @property
     def plan(self) -> Plan:
@@ -127,18 +131,26 @@ class Run:
         with self._timed(f"arm the guard, {minutes:g} min") as done:
             armed = guards.arm(writer, self.plan, self.record.run, minutes, self.estate.mta.backups)
             done(f"backups {', '.join(backup for backup, _ in armed.backups)}")
+        self.record.undo = [f"not confirmed; {self._by_hand(armed)}"]
         try:
             yield armed
             with self._timed("disarm the guard, over a new connection") as done:
                 guards.disarm(self.host, armed)
                 done("confirmed")
+            self.confirmed = True
         except BaseException as error:
             self._undo(armed, error)
             raise VerificationFailed(
                 f"{error}\n  it was undone; the old state is back", next_step=f"runbook reports {self.record.run}"
             ) from error
+        # Addresses first: a transport whose address is missing sends from another one, with no more than a warning.
         self.record.undo = [
+            *(
+                f"ip addr add {gone.address}/{gone.prefix} dev {gone.interface} label {gone.label}"
+                for gone in self.plan.removed_addresses()
+            ),
             *(f"cp -p {backup} {path}" for backup, path in armed.backups),
+            "postfix check && postfix reload",
             f"evidence on {self.host.name}: {armed.directory}",
         ]
 
@@ -172,7 +184,9 @@ class Run:
         with self._timed("commit snapshots") as done:
             try:
                 commit = snapshots.commit(
-                    store.snapshots(), self.plan.edits(), f"{self.record.procedure} {self.record.run}"
+                    store.snapshots() / self.estate.name,
+                    self.plan.edits(),
+                    f"{self.record.procedure} {self.record.run}",
                 )
                 done(f"commit {commit}")
             except (RunbookError, OSError) as error:
@@ -182,9 +196,20 @@ class Run:
     def _undo(self, armed: guards.Armed, cause: BaseException) -> None:
         self.progress.step("undo", f"{type(cause).__name__}: {cause}")
         with self._timed("undo") as done:
-            log = guards.undo(self.host, armed)
+            try:
+                log = guards.undo(self.host, armed)
+            except RunbookError:
+                raise
+            except BaseException as error:
+                raise UndoFailed(
+                    f"the undo was cut short ({type(error).__name__}); the host undoes by itself at {armed.deadline}",
+                    next_step=self._by_hand(armed),
+                ) from error
             done("the old state is back")
         self.record.undo = [f"undone because: {cause}", *log.splitlines()]
+
+    def _by_hand(self, armed: guards.Armed) -> str:
+        return f"on {self.host.name}: sh {armed.directory}/guard.sh undo; cat {armed.directory}/undo.log"
 
     @contextmanager
     def _timed(self, what: str, count: str = "") -> Iterator[Callable[[str], None]]:
@@ -204,67 +229,9 @@ class Run:
             self.progress.step(f"{count} {what}".strip(), f"{result}  {seconds:.1f} s")
 
 
-def admit(procedure: str, name: str, unattended: bool) -> Estate:
-    """The estate, if a run in it may begin at all. Raises EstateError, RehearsalError, Refused."""
-    estate = open_estate(name)
-    if unattended and not (estate.rehearsal and estate.gates.unattended):
-        raise Refused(
-            f"estate {estate.name} accepts no unattended decision",
-            next_step=f"runbook run {procedure} --estate {name}   # and answer the prompt",
-        )
-    return estate
-
-
-def conduct(procedure: str, estate: str, unattended: bool, body: Callable[[Run], None]) -> State[Record]:
-    """Run a procedure's body; whatever ends it, write the report and say so in the flow run's state.
-
-    A suspension passes through untouched: the run is not over. Raises only what happens before there is a run.
-    """
-    run = Run(procedure, admit(procedure, estate, unattended), unattended)
-    try:
-        body(run)
-    except KeyboardInterrupt:
-        _end_badly(run.record, Rejected("stopped by Ctrl-C"))
-    except RunbookError as error:
-        _end_badly(run.record, error)
-    except Exception as error:
-        get_run_logger().exception("unexpected error")
-        _end_badly(run.record, RunbookError(f"unexpected {type(error).__name__}: {error}"))
-    return _close(run)
-
-
-_STATUS: tuple[tuple[type[RunbookError], Status], ...] = (
-    (Rejected, Status.REJECTED),
-    (Refused, Status.REFUSED),
-    (VerificationFailed, Status.UNDONE),
-    (UndoFailed, Status.UNDO_FAILED),
-    (Held, Status.HELD),
-)
-
-
-def _end_badly(record: Record, error: RunbookError) -> None:
-    record.status = next((status for kind, status in _STATUS if isinstance(error, kind)), Status.ERROR)
-    record.exit_code = error.exit_code
-    record.summary = error.fact
-    if error.next_step:
-        record.open_items.append(error.next_step)
-
-
-def _close(run: Run) -> State[Record]:
-    record = run.record
-    record.ended = datetime.now(UTC).isoformat(timespec="seconds")
-    markdown = render.report_markdown(record)
-    tasks.publish(f"{record.procedure}-report", markdown)
-    try:
-        path = store.save(record.procedure, record.run, markdown, record.model_dump(mode="json", by_alias=True))
-        store.prune(run.estate.reports.retention_days)
-        run.progress.step(record.status, f"report {path}")
-    except OSError as error:
-        # The outcome on the host does not depend on our disk; the report is an artifact of the run as well.
-        run.progress.step(record.status, f"the report could not be written ({error}); it follows here\n{markdown}")
-    message = f"{record.status}: {record.summary.splitlines()[0]}"
-    if record.exit_code == 0:
-        return Completed(message=message, data=record)
-    if record.status is Status.REJECTED:
-        return Cancelled(message=message, data=record)
-    return Failed(message=message, data=record)
+def _attempt() -> int:
+    """How often this flow run has ended before: a retry is a new look, a new deadline and a new report."""
+    if not runtime.deployment.id:
+        return 0
+    with get_client(sync_client=True) as client:
+        return questions.rounds(client, UUID(str(runtime.flow_run.id)))

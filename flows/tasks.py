@@ -34,8 +34,11 @@ RETRIED: dict[str, Any] = {"retries": 2, "retry_delay_seconds": 3, "retry_condit
 
 
 @task(**PERSISTED)
-def begin(procedure: str, estate: str) -> dict[str, str]:
-    """The run's identity: its name on the hosts and in the reports, its start, and what started it."""
+def begin(procedure: str, estate: str, attempt: int) -> dict[str, str]:
+    """The run's identity: its name on the hosts and in the reports, its start, and what started it.
+
+    `attempt` is one more after every retry of the flow run.
+    """
     now = datetime.now(UTC)
     flow_run = str(runtime.flow_run.id or "")
     trigger = "a Prefect deployment" if runtime.deployment.id else "the command line"

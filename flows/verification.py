@@ -26,7 +26,7 @@ def log_position(host: Reader, estate: Estate) -> int:
 
 
 @task(cache_policy=NO_CACHE, **RETRIED)
-def verify_footprint(plan: Plan, estate: str, run: str, since: int) -> list[Finding]:
+def verify_footprint(plan: Plan, estate: str, since: int) -> list[Finding]:
     """Everything that must be true now: the host's state, mail on each stream, and a quiet log since `since`."""
     opened = open_estate(estate)
     with SshHost.of(opened.mta.host, opened.hosts[opened.mta.host]).operate() as host:
@@ -62,15 +62,15 @@ def _mail(host: Writer, estate: Estate, name: str, stream: Stream, since: int) -
 
 
 def _judge(check: str, stream: Stream, target: Probe, seen: probe.Sighting | None) -> Finding:
-    wanted = _wanted(stream)
+    wanted = _wanted(stream) if target.mailbox else f"sent by transport {stream.transport}, over IPv4"
     if seen is None:
         late = f"not seen within {probe.ARRIVAL_SECONDS:g} s at {target.address}"
         return Finding(
             check=check, verdict=Verdict.FAIL, expected=wanted, observed=late, where=target.receiver, at=_now()
         )
     if seen.transport:
-        good = seen.transport == stream.transport
-        observed = f"transport {seen.transport}; {seen.note}"
+        good = seen.transport == stream.transport and "." in seen.relay
+        observed = f"transport {seen.transport} to {seen.relay}; address and HELO were not seen. {seen.note}"
     else:
         good = (seen.ip, seen.helo) == (str(stream.ip), stream.helo)
         observed = f"from {seen.ip}, HELO {seen.helo} {seen.note}".rstrip()

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,9 @@ def prune(days: int) -> None:
     """Remove reports that are older than `days`; the estate says how long they are kept."""
     oldest = time.time() - days * 86_400
     for file in (var() / "reports").glob("*/*.*"):
-        if file.suffix in (".md", ".json") and file.stat().st_mtime < oldest:
-            file.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another run prunes too
+            if file.suffix in (".md", ".json") and file.stat().st_mtime < oldest:
+                file.unlink()
 
 
 def find_all() -> list[Stored]:

@@ -71,8 +71,16 @@ restore_routes() {
   done <"$here/routes"
 }
 
+# Started if it died meanwhile: a mail host without Postfix is not the old state.
 reload_postfix() {
-  if postfix check && postfix reload; then say "reloaded Postfix"; else say "FAILED to reload Postfix"; fi
+  if ! postfix status 2>/dev/null && postfix check && postfix start; then
+    say "started Postfix"
+  elif postfix check && postfix reload; then
+    say "reloaded Postfix"
+  else
+    say "FAILED to reload Postfix"
+    return 1
+  fi
 }
 
 missing() {
@@ -86,8 +94,7 @@ undo() {
   restore_files
   restore_addresses
   restore_routes
-  reload_postfix
-  left=$(missing)
+  if reload_postfix; then left=$(missing); else left="Postfix $(missing)"; fi
   if [ -z "$left" ]; then
     set_state undone
     say "the old state is back"
@@ -119,7 +126,10 @@ read -r state _ <"$here/state"
 case "$1:$state" in
 arm:new) arm ;;
 undo:new) set_state undone && remove_timer && echo "nothing was changed" ;;
-undo:armed | undo:failed | restore:armed | restore:failed) undo ;;
+undo:armed | restore:armed) undo ;;
+undo:failed | restore:failed)
+  if is_latest; then undo; else echo "a later run has been here; settle it by hand: $(cat "$here/files")" >&2 && exit 5; fi
+  ;;
 restore:undone) if is_latest && [ -n "$(missing)" ]; then undo; fi ;;
 undo:* | restore:*) echo "nothing to undo: $(cat "$here/state")" ;;
 note:armed) cat >>"$here/journal" && sync "$here/journal" ;;

@@ -9,10 +9,11 @@ from deliverability.errors import Refused
 from deliverability.estate import Estate
 from deliverability.footprint import refusals
 from deliverability.footprint.observation import Footprint, HostFile
-from deliverability.footprint.unused import Unused, by_number, find_unused, routes_through
+from deliverability.footprint.unused import Unused, by_number, find_unused, port_number, routes_through
 from deliverability.network import interfaces, interfaces_edit
 from deliverability.plan import Change, EditFile, Plan, ReloadService, RemoveAddress
 from deliverability.postfix import main_cf, master_cf
+from deliverability.postfix.main_cf import MainCf
 from deliverability.postfix.master_cf import Service
 
 PROCEDURE = "snowshoe-cleanup"
@@ -56,7 +57,7 @@ def _postfix_changes(before: Footprint, unused: Unused) -> list[Change]:
             before.master_cf,
             master_cf.without(before.master_cf.text, [service.key for service in unused.services]),
             "no stream uses these services",
-            tuple(_describe(service) for service in unused.services),
+            tuple(_describe(service, main) for service in unused.services),
         ),
     ]
     changes: list[Change] = [edit for edit in edits if edit.before != edit.after]
@@ -100,9 +101,9 @@ def _edit(host: str, file: HostFile, after: str, why: str, items: tuple[str, ...
     return EditFile(host=host, path=file.path, before=file.text, after=after, why=why, items=items)
 
 
-def _describe(service: Service) -> str:
+def _describe(service: Service, main: MainCf) -> str:
     if service.type == "inet":
-        return f"port {service.name} -> {', '.join(sorted(routes_through(service)))}"
+        return f"port {port_number(service)} -> {', '.join(sorted(routes_through(service, main)))}"
     address = service.overrides.get("smtp_bind_address", "no address of its own")
     helo = service.overrides.get("smtp_helo_name")
     return f"transport {service.name} ({address}{f', HELO {helo}' if helo else ''})"
@@ -131,6 +132,6 @@ def summary(before: Footprint) -> tuple[str, ...]:
 
 
 def done(plan: Plan) -> str:
-    """One sentence about a plan that was carried out."""
+    """One sentence about a plan that was carried out and passed its verification."""
     items = sum(len(edit.items) for edit in plan.edits())
-    return f"{len(plan.removed_addresses())} addresses and {items} configuration items removed, every stream verified"
+    return f"{len(plan.removed_addresses())} addresses and {items} configuration items removed, verification passed"

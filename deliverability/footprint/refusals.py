@@ -7,15 +7,12 @@ from ipaddress import ip_address, ip_network
 
 from deliverability.estate import Estate
 from deliverability.footprint.observation import Footprint
-from deliverability.footprint.unused import Unused
+from deliverability.footprint.unused import Unused, port_number, routes_through, strangers
 from deliverability.network import interfaces, interfaces_edit
 from deliverability.network.addresses import takes_with_it
 from deliverability.network.interfaces import Interfaces, Line
 from deliverability.postfix import main_cf, master_cf, transports
 from deliverability.postfix.master_cf import Service
-
-_NAMED_PORTS = {"smtp": 25, "smtps": 465, "submissions": 465, "submission": 587}
-"""What master.cf may write for a port (services(5)); a stream's submission port is a number."""
 
 
 def reasons(before: Footprint, estate: Estate, unused: Unused) -> tuple[str, ...]:
@@ -27,12 +24,15 @@ def reasons(before: Footprint, estate: Estate, unused: Unused) -> tuple[str, ...
     ]
     return (
         *_unknown_addresses(before, estate),
+        *_unknown_clients(before, estate),
+        *_kept_addresses_missing(before, estate),
         *_streams_not_served(before, estate, kept),
         *_streams_that_would_lose_their_port(estate, unused),
         *_addresses_in_use(before, unused, kept),
         *_primary_addresses(before, unused),
         *_bindings_out_of_reach(before, unused),
-        *_transports_in_use(before, unused),
+        *_transports_in_use(before, unused, kept),
+        *_listeners(before, unused),
         *_queued_mail(before, unused),
         *_published_addresses(before, unused),
     )
@@ -46,6 +46,27 @@ def _unknown_addresses(before: Footprint, estate: Estate) -> Iterator[str]:
                 f"{live.address} is bound on {live.interface} and belongs to no stream, infrastructure or pool; "
                 "add it to mta.infrastructure or mta.pool in the estate file"
             )
+
+
+def _unknown_clients(before: Footprint, estate: Estate) -> Iterator[str]:
+    """A content filter's way back or a smart host's client is nobody's snowshoe: its owner has to say what it is."""
+    for service in strangers(before, estate):
+        yield (
+            f"the SMTP client {service.key} belongs to no stream and sends from no address of mta.pool; "
+            "add it to mta.keep_transports in the estate file"
+        )
+
+
+def _kept_addresses_missing(before: Footprint, estate: Estate) -> Iterator[str]:
+    """What verification will ask for has to be true already, or every good change would be undone."""
+    files = (before.interfaces, *before.sourced_interfaces)
+    in_file = {binding.address for file in files for binding in interfaces.addresses(interfaces.parse(file.text))}
+    streams = {str(stream.ip) for stream in estate.streams.values()}
+    for address in sorted(estate.kept_addresses()):
+        if address not in before.live() and address not in streams:
+            yield f"{address} of mta.infrastructure is not bound on {before.host}; bind it, or take it out there"
+        if address in before.live() and address not in in_file:
+            yield f"{address} is to stay and is bound in no interfaces file: it would be gone after the next boot"
 
 
 def _streams_not_served(before: Footprint, estate: Estate, kept: list[Service]) -> Iterator[str]:
@@ -65,12 +86,17 @@ def _streams_not_served(before: Footprint, estate: Estate, kept: list[Service]) 
         helo = service.overrides.get("smtp_helo_name")
         if helo != stream.helo:
             yield f"stream {name}: transport {stream.transport} says HELO {helo or 'by default'}, not {stream.helo}"
+        logs_as = service.overrides.get("syslog_name", "postfix")
+        if logs_as != f"postfix/{stream.transport}" and not all(probe.mailbox for probe in estate.probes):
+            yield (
+                f"stream {name}: transport {stream.transport} logs as {logs_as}, so its mail cannot be told from other "
+                f"mail; add -o syslog_name=postfix/{stream.transport}, or name a mailbox for every probe"
+            )
 
 
 def _streams_that_would_lose_their_port(estate: Estate, unused: Unused) -> Iterator[str]:
     for service in unused.ports:
-        word = service.name.rpartition(":")[2]
-        port = str(_NAMED_PORTS.get(word, word))
+        port = port_number(service)
         for name, stream in estate.streams.items():
             if stream.submission and str(stream.submission.port) == port:
                 yield f"stream {name} is handed in on port {port}, which sends through a transport no stream uses"
@@ -139,8 +165,19 @@ def _sources_elsewhere(parsed: Interfaces) -> Iterator[str]:
                 yield f"{parsed.path} takes in {pattern}, and only {parsed.path}.d is looked into; move its files there"
 
 
-def _transports_in_use(before: Footprint, unused: Unused) -> Iterator[str]:
+def _listeners(before: Footprint, unused: Unused) -> Iterator[str]:
+    """A program that listens on an address keeps a socket that nobody can reach any more."""
+    going = {port_number(service) for service in unused.ports}
+    for address, port in sorted(before.listeners):
+        if address in unused.addresses and str(port) not in going:
+            yield f"something listens on {address}:{port}; move it to an address that stays (ss -ltnp shows what it is)"
+
+
+def _transports_in_use(before: Footprint, unused: Unused, kept: list[Service]) -> Iterator[str]:
     main = main_cf.parse(before.main_cf.text, before.main_cf.path)
+    for service in kept:
+        for name in sorted(routes_through(service, main) & unused.names):
+            yield f"transport {name} is still named by the service {service.key}, which stays; take it out there first"
     for parameter, named in sorted(transports.transports_named(main).items()):
         for name in sorted(named & unused.names):
             yield f"transport {name} is still named by {parameter} in {before.main_cf.path}; take it out there first"

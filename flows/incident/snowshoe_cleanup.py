@@ -12,7 +12,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from deliverability.footprint import planning
-from flows.procedure import Run, conduct
+from flows.conduct import conduct
+from flows.procedure import Run
 from flows.tasks import observe_footprint
 from flows.verification import log_position, verify_footprint
 from reports.record import Record
@@ -29,7 +30,7 @@ def snowshoe_cleanup(estate: str = "performancewest", unattended: bool = False) 
 
 def cleanup(run: Run) -> None:
     # Look: one connection, nothing written.
-    before = observe_footprint(run.estate.name, "before the plan")
+    before = observe_footprint(run.source, run.moment("before the plan"))
     run.observed(*planning.summary(before))
 
     # Plan: refuses what is not safe, and shows every service, parameter, line and address that goes.
@@ -42,13 +43,14 @@ def cleanup(run: Run) -> None:
 
     # Change: ours alone, still the plan that was approved, with the undo armed on the host before the first write.
     with run.hold() as host:
-        run.confirm_unchanged(planning.plan(observe_footprint(run.estate.name, "after the approval"), run.estate))
+        now = observe_footprint(run.source, run.moment("after the approval"))
+        run.confirm_unchanged(planning.plan(now, run.estate))
         with run.guard(host) as armed:
             since = log_position(host, run.estate)
             run.apply(host, armed)
 
             # Prove: over a new connection, and at a receiver.
-            run.verify(verify_footprint(plan, run.estate.name, run.record.run, since))
+            run.verify(verify_footprint(plan, run.source, since))
 
     # Keep: the new files as snapshots, and the report.
     run.keep_snapshots()

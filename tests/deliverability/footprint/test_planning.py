@@ -214,4 +214,4 @@ def test_what_the_look_showed_is_told_in_lines() -> None:
     lines = planning.summary(BEFORE)
     assert "22 IPv4 addresses are live, SSH arrives on 207.174.124.71" in lines
     assert lines[-1] == "SPF of send.performancewest.net authorises 207.174.124.107, 207.174.124.94"
-    assert planning.done(PLAN) == "18 addresses and 58 configuration items removed, every stream verified"
+    assert planning.done(PLAN) == "18 addresses and 58 configuration items removed, verification passed"

@@ -36,7 +36,7 @@ def test_all_holds_after_the_plan() -> None:
         ({"listeners": (*CLOSED, ("0.0.0.0", 2527))}, ["port 2527"]),
         ({"listeners": CLOSED[:-1]}, ["port 2526 of stream healthcare"]),
         ({"queued_transports": {"4A1": "out06"}}, ["queued mail without a transport"]),
-        ({"ssh_address": "207.174.124.72"}, ["SSH over a new connection"]),
+        ({"ssh_address": "207.174.124.90"}, ["SSH over a new connection"]),
         ({"configuration_loaded": False}, ["running Postfix", REPEAT]),
         ({"addresses": BEFORE.addresses}, ["addresses (live)", REPEAT]),
         ({"rehab_cron": BEFORE.rehab_cron}, [f"{perfwest.CRON} to the byte", "rehabilitation cron job", REPEAT]),

@@ -1,0 +1,89 @@
+"""Running a procedure inside its flow: who is admitted, and how every way it can end becomes a report and a state."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from prefect import get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled, Completed, Failed
+
+from deliverability.errors import Held, Refused, Rejected, RunbookError, UndoFailed, VerificationFailed
+from deliverability.estate import Estate
+from flows import tasks
+from flows.opening import open_estate
+from flows.procedure import Run
+from reports import render, store
+from reports.record import Record, Status
+
+
+def admit(procedure: str, name: str, unattended: bool) -> Estate:
+    """The estate, if a run in it may begin at all. Raises EstateError, RehearsalError, Refused."""
+    estate = open_estate(name)
+    if unattended and not (estate.rehearsal and estate.gates.unattended):
+        raise Refused(
+            f"estate {estate.name} accepts no unattended decision",
+            next_step=f"runbook run {procedure} --estate {name}   # and answer the prompt",
+        )
+    return estate
+
+
+def conduct(procedure: str, estate: str, unattended: bool, body: Callable[[Run], None]) -> State[Record]:
+    """Run a procedure's body; whatever ends it, write the report and say so in the flow run's state.
+
+    A suspension passes through untouched: the run is not over. Raises only what happens before there is a run.
+    """
+    run = Run(procedure, estate, admit(procedure, estate, unattended), unattended)
+    try:
+        body(run)
+    except KeyboardInterrupt:
+        _end_badly(run, Rejected("stopped by Ctrl-C"))
+    except RunbookError as error:
+        _end_badly(run, error)
+    except Exception as error:
+        get_run_logger().exception("unexpected error")
+        _end_badly(run, RunbookError(f"unexpected {type(error).__name__}: {error}"))
+    return _close(run)
+
+
+_STATUS: tuple[tuple[type[RunbookError], Status], ...] = (
+    (Rejected, Status.REJECTED),
+    (Refused, Status.REFUSED),
+    (VerificationFailed, Status.UNDONE),
+    (UndoFailed, Status.UNDO_FAILED),
+    (Held, Status.HELD),
+)
+
+
+def _end_badly(run: Run, error: RunbookError) -> None:
+    record = run.record
+    if run.confirmed:
+        run.finish(f"the change is made and confirmed; what came after it ended early: {error.fact}")
+        return
+    record.status = next((status for kind, status in _STATUS if isinstance(error, kind)), Status.ERROR)
+    record.exit_code = error.exit_code
+    record.summary = error.fact
+    if error.next_step:
+        record.open_items.append(error.next_step)
+
+
+def _close(run: Run) -> State[Record]:
+    record = run.record
+    record.ended = datetime.now(UTC).isoformat(timespec="seconds")
+    markdown = render.report_markdown(record)
+    # What happened on the host depends neither on our disk nor on Prefect: the report gets out by one of three ways.
+    try:
+        path = store.save(record.procedure, record.run, markdown, record.model_dump(mode="json", by_alias=True))
+        run.progress.step(record.status, f"report {path}")
+    except OSError as error:
+        run.progress.step(record.status, f"the report could not be written ({error}); it follows here\n{markdown}")
+    try:
+        tasks.publish(f"{record.procedure}-report", markdown)
+    except Exception as error:
+        run.progress.step(record.status, f"the report is no artifact, Prefect does not take it: {error}")
+    store.prune(run.estate.reports.retention_days)
+    message = f"{record.status}: {record.summary.splitlines()[0]}"
+    if record.exit_code == 0:
+        return Completed(message=message, data=record)
+    if record.status is Status.REJECTED:
+        return Cancelled(message=message, data=record)
+    return Failed(message=message, data=record)

@@ -90,7 +90,7 @@ def record(host: Writer, armed: Armed, **entry: object) -> None:
     """Append one line to the run's journal on the host, on disk before this returns. Raises Conflict once it fired."""
     line = json.dumps({"at": datetime.now(UTC).isoformat(timespec="milliseconds"), **entry}, sort_keys=True)
     try:
-        host.run("sh", f"{armed.directory}/guard.sh", "note", stdin=line + "\n")
+        host.run("sh", f"{armed.directory}/guard.sh", "note", line)
     except CommandFailed:
         raise _fired(host, armed) from None
 

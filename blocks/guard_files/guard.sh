@@ -8,15 +8,17 @@
 #   journal           what the run did so far, a line for each step
 #   undo.log          what an undo did
 # Usage: guard.sh undo | disarm
-# The run itself also uses: guard.sh arm (once its timer waits), guard.sh note (a journal line from stdin, taken only
-# while armed), guard.sh restore (undo, and again if the deadline passed while a change was under way).
+# The run itself also uses: guard.sh arm (once its timer waits), guard.sh note LINE (for the journal, taken only while
+# armed), guard.sh restore (undo, and again if the deadline passed while a change was under way).
 set -u
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
 run=$(cat "$here/run")
 unit=deliverability-guard-$run
 # One at a time: a disarm and a deadline that meet must not both win.
-exec 9>>"$here/lock" && flock 9
+# But an undo waits for nobody for long: whoever holds the lock may hang on a connection that is dead.
+exec 9>>"$here/lock"
+case $1 in undo | restore) flock --wait 10 9 ;; *) flock 9 ;; esac
 
 say() {
   echo "$*"
@@ -132,15 +134,10 @@ undo:failed | restore:failed)
   ;;
 restore:undone) if is_latest && [ -n "$(missing)" ]; then undo; fi ;;
 undo:* | restore:*) echo "nothing to undo: $(cat "$here/state")" ;;
-note:armed) cat >>"$here/journal" && sync "$here/journal" ;;
+note:armed) printf '%s\n' "$2" >>"$here/journal" && sync "$here/journal" ;;
 disarm:armed) set_state disarmed && remove_timer && echo "disarmed" ;;
 disarm:disarmed) echo "disarmed" ;;
-note:*)
-  cat >/dev/null # whoever sends it is never left with a broken pipe
-  echo "not armed any more: $(cat "$here/state")" >&2
-  exit 3
-  ;;
-arm:* | disarm:*)
+arm:* | note:* | disarm:*)
   echo "not armed any more: $(cat "$here/state")" >&2
   exit 3
   ;;

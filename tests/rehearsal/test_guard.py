@@ -97,13 +97,20 @@ def test_a_run_whose_cable_is_cut_finds_its_work_undone(desk: Desk) -> None:
         assert until(lambda: len(changed(desk)) >= 2, PATIENCE)
         desk.estate.cut("mta")
         try:
-            assert until(lambda: state(desk) == "undone", PATIENCE)
+            assert until(lambda: state(desk) == "undone", PATIENCE), (state(desk), desk.guard("undo.log"))
         finally:
             desk.estate.mend("mta")
         out, err = run.communicate(timeout=2 * PATIENCE)
     assert run.returncode == 4, (out, err)
     assert desk.substance() == before
     assert desk.report()[0]["status"] == "verification failed, undone"
+
+
+def test_nobody_keeps_the_guard_from_firing(desk: Desk, writer: Writer, plan: Plan) -> None:
+    """A command of a run whose cable was cut may hang for hours with the lock in its hand."""
+    armed = guard.arm(writer, plan, RUN, 0.15, "/root")
+    desk.shell(f"setsid flock {armed.directory}/lock sleep 600 >/dev/null 2>&1 </dev/null &")
+    assert until(lambda: state(desk) == "undone", PATIENCE), state(desk)
 
 
 def test_a_reboot_does_not_stop_the_clock(desk: Desk, writer: Writer, plan: Plan, model: estates_model.Estate) -> None:

@@ -3,19 +3,18 @@
 Imports stay inside the commands: Prefect reads its settings when it is imported, and `--help` should not wait for it.
 """
 
+import dataclasses
 import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from deliverability.errors import RunbookError
-
-if TYPE_CHECKING:
-    from deliverability.finding import Finding
+from deliverability.errors import Held, RunbookError
+from reports import terminal
+from reports.terminal import err, out
 
 UsageError: Any = typer.BadParameter.__mro__[1]
 """Typer's own base of all wrong usage, which it does not export; its exit code 2 would mean "changes pending" here."""
@@ -26,9 +25,6 @@ FINDINGS = 6
 AT_A_GATE = 10
 INTERRUPTED = 130
 
-out = Console(soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
-
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
@@ -38,8 +34,12 @@ app = typer.Typer(
     "Try it without any server of your own: `runbook rehearse`",
 )
 
+lock = typer.Typer(no_args_is_help=True, help="Who has a host; and how to take it from a run that is dead.")
+app.add_typer(lock, name="lock")
+
 EstateName = Annotated[str, typer.Option("--estate", "-e", help="A name in estates/, or a path ending in .toml")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable, on stdout; changes nothing else")]
+Unattended = Annotated[bool, typer.Option("--unattended", help="No person decides; the rehearsal only")]
 ProcedureName = Annotated[str, typer.Argument(help="For example snowshoe-cleanup")]
 
 
@@ -48,15 +48,23 @@ def rehearse(
     procedure: Annotated[str | None, typer.Argument(help="Procedure to run; snowshoe-cleanup if none is kept")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave estate, server and worker running, until Ctrl-C")] = False,
     port: Annotated[int, typer.Option(help="Port of the UI on this machine's loopback")] = 4200,
+    fault: Annotated[str, typer.Option(help="Break something meanwhile; `help` lists what")] = "",
+    at: Annotated[int, typer.Option(help="Inject the fault after this line of the guard's journal")] = 12,
+    seconds: Annotated[float, typer.Option("--for", help="Mend the fault after so many seconds")] = 20,
 ) -> int:
     """Start the rehearsal estate and run a procedure in it, through its gate.
 
-    Without a terminal the gate is passed unattended, and the report says so.
+    Without a terminal, or with a fault, the gate is passed unattended, and the report says so.
 
-    `runbook rehearse`   `runbook rehearse --keep`
+    `runbook rehearse`   `runbook rehearse --keep`   `runbook rehearse --fault cut`
     """
+    from deployments import fault_rehearsal
     from deployments import rehearse as rehearsals
 
+    if keep and fault:
+        raise typer.BadParameter("--keep and --fault exclude each other")
+    if fault:
+        return fault_rehearsal.once(procedure or "snowshoe-cleanup", fault, at, seconds)
     if keep:
         return rehearsals.keep(procedure, port, err.print)
     return rehearsals.once(procedure or "snowshoe-cleanup", attended=sys.stdin.isatty())
@@ -74,7 +82,7 @@ def plan(procedure: ProcedureName, estate: EstateName = "performancewest", as_js
 
     made = catalogue.find(procedure).plan(estate)
     if as_json:
-        _json({"plan": made.model_dump(mode="json"), "digest": made.digest})
+        terminal.show_json({"plan": made.model_dump(mode="json"), "digest": made.digest})
     else:
         print(render.plan_markdown(made), end="")
     return 0 if made.empty else CHANGES_PENDING
@@ -84,29 +92,34 @@ def plan(procedure: ProcedureName, estate: EstateName = "performancewest", as_js
 def run(
     procedure: ProcedureName,
     estate: EstateName = "performancewest",
-    unattended: Annotated[bool, typer.Option("--unattended", help="No person decides; the rehearsal only")] = False,
+    unattended: Unattended = False,
 ) -> int:
     """Run a procedure in this process; the gate is a prompt at this terminal.
 
     `runbook run snowshoe-cleanup --estate rehearsal`
     """
     _enter(estate)
+    from deployments import here
     from flows import catalogue
-    from flows.conduct import admit
-    from reports.record import Record
 
-    flow: Any = catalogue.find(procedure).flow
-    admit(procedure, estate, unattended)  # before Prefect starts for it, and without its traceback
-    if "PREFECT_API_URL" not in os.environ:
-        err.print("Prefect starts for this run alone, about 8 s (`runbook up` keeps one running)", markup=False)
-    state = flow(estate=estate, unattended=unattended, return_state=True)
-    record = state.data if isinstance(state.data, Record) else state.result(raise_on_failure=False)
-    if isinstance(record, RunbookError):
-        raise record
-    if not isinstance(record, Record):
-        raise RunbookError(f"the run ended as {state.name}: {state.message}")
-    _tell(record)
-    return record.exit_code
+    return terminal.tell(here.run(catalogue.find(procedure).flow, estate, unattended, err.print))
+
+
+@app.command()
+def undo(
+    run: Annotated[str, typer.Argument(help="The finished run, as `runbook reports` lists it, or its beginning")],
+    estate: EstateName = "performancewest",
+    unattended: Unattended = False,
+) -> int:
+    """Take a finished run back, through the same plan, gate, guard and proof; refused if the host has moved on since.
+
+    `runbook undo 20261125T015131-a0430749 --estate rehearsal`
+    """
+    _enter(estate)
+    from deployments import here
+    from flows.incident.undo import undo as flow
+
+    return terminal.tell(here.run(flow, estate, unattended, err.print, run=run))
 
 
 @app.command()
@@ -151,7 +164,7 @@ def status(estate: EstateName = "performancewest", as_json: AsJson = False) -> i
 
     now = server.status(home)
     if as_json:
-        _json({"status": now.model_dump(mode="json"), "up": now.up})
+        terminal.show_json({"status": now.model_dump(mode="json"), "up": now.up})
     else:
         out.print(f"server   {now.server or 'not running'}\nworker   {now.worker or 'not running'}")
         out.print(f"UI       {now.url if now.healthy else 'start it: runbook up'}")
@@ -169,7 +182,7 @@ def approvals(estate: EstateName = "performancewest", as_json: AsJson = False) -
 
     waiting = waiting_rooms.waiting(home)
     if as_json:
-        _json({"waiting": [item.model_dump(mode="json") for item in waiting]})
+        terminal.show_json({"waiting": [item.model_dump(mode="json") for item in waiting]})
         return AT_A_GATE if waiting else 0
     for item in waiting:
         out.print(
@@ -212,6 +225,43 @@ def reject(
     return _answer(estate, run, "reject", "", by, reason)
 
 
+@lock.command("status")
+def lock_status(estate: EstateName = "performancewest", as_json: AsJson = False) -> int:
+    """Who has the sending host, and how its last run ended. Exit 75 unless a run may begin.
+
+    `runbook lock status --estate rehearsal`
+    """
+    _enter(estate)
+    from flows import lock as locks
+    from flows.opening import open_estate
+
+    now = locks.status(open_estate(estate))
+    if as_json:
+        terminal.show_json({"lock": dataclasses.asdict(now), "free": now.free})
+    else:
+        print(now)
+    return 0 if now.free else Held.exit_code
+
+
+@lock.command("release")
+def lock_release(
+    run: Annotated[str, typer.Argument(help="The run that is dead, as `runbook lock status` names it")],
+    by: Annotated[str, typer.Option(help="Who says so")],
+    reason: Annotated[str, typer.Option(help="How you know")],
+    estate: EstateName = "performancewest",
+) -> int:
+    """Take the host from a run that is dead: undo what it left, then release its lock.
+
+    `runbook lock release 20261125T015131-a0430749 --by "Ann Lee" --reason "its laptop is off"`
+    """
+    _enter(estate)
+    from flows import lock as locks
+    from flows.opening import open_estate
+
+    print("\n".join(locks.release(open_estate(estate), run, by, reason)))
+    return 0
+
+
 @app.command()
 def reports(
     run: Annotated[str | None, typer.Argument(help="Run to show; none: list all")] = None, as_json: AsJson = False
@@ -228,7 +278,7 @@ def reports(
         return 0
     found = store.find_all()
     if as_json:
-        _json({"reports": [stored.data for stored in found]})
+        terminal.show_json({"reports": [stored.data for stored in found]})
         return 0
     for stored in found:
         data = stored.data
@@ -264,9 +314,9 @@ def doctor(estate: EstateName = "performancewest", as_json: AsJson = False) -> i
 
     findings = [*examination.examine(open_estate(estate)), examination.prefect(server.status(home).healthy)]
     if as_json:
-        _json({"findings": [finding.model_dump(mode="json") for finding in findings]})
+        terminal.show_json({"findings": [finding.model_dump(mode="json") for finding in findings]})
     else:
-        _list(findings)
+        terminal.show(findings)
     return FINDINGS if failed(findings) else 0
 
 
@@ -307,6 +357,9 @@ def _enter(estate: str) -> Path:
         home = settings.default_home()
     settings.join(home)
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
+    from flows import progress
+
+    progress.show_warnings()
     return home
 
 
@@ -317,35 +370,6 @@ def _answer(estate: str, run: str, choice: str, digest: str, by: str, reason: st
     waiting_rooms.answer(run, choice, digest, by, reason, home=home)
     err.print(f"{choice} was sent to {run}")
     return 0
-
-
-def _tell(record: Any) -> None:
-    from reports import store
-    from reports.render import visible
-
-    if record.findings:
-        _list(record.findings)
-    out.print(visible(f"{record.status}: {record.summary}"), markup=False)
-    out.print(f"report  {store.var() / 'reports' / record.procedure / (record.run + '.md')}", markup=False)
-    for item in record.open_items:
-        err.print(visible(f"next: {item}"), markup=False)
-
-
-def _list(findings: "list[Finding]") -> None:
-    """One line a finding: it survives a pipe, a narrow terminal and a copy into a ticket."""
-    from reports.render import visible
-
-    colour = {"ok": "green", "fail": "red", "warning": "yellow", "unknown": "magenta"}
-    for finding in findings:
-        out.print(f"{finding.verdict:<15}", style=colour.get(finding.verdict, "dim"), end="")
-        where = f"  ({finding.where})" if finding.where else ""
-        out.print(visible(f"{finding.check}: {finding.observed}{where}"), markup=False, highlight=False)
-        if finding.fix:
-            out.print(visible(f"{'':<15}next: {finding.fix}"), markup=False, highlight=False)
-
-
-def _json(data: dict[str, Any]) -> None:
-    print(json.dumps({"schema": 1, **data}, indent=2, sort_keys=True))
 
 
 if __name__ == "__main__":

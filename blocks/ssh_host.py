@@ -20,6 +20,10 @@ from deliverability import estate as estates
 from deliverability.errors import HostError, HostKeyMismatch, HostUnreachable
 
 KEEPALIVE_SECONDS = 5
+DEAD_SECONDS = 20
+"""A connection whose other end has acknowledged nothing for this long is dead. Left to itself the kernel takes fifteen
+minutes, or two hours when nothing is under way; that is how long other tools hang on a cut cable.
+"""
 
 
 class SshHost(Block):
@@ -126,6 +130,8 @@ class SshHost(Block):
         connected = socket.create_connection((self.address, self.port), CONNECT_SECONDS)
         # Else a small packet waits until the one before it is acknowledged: a round trip more in most steps.
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_SECONDS * 1000)
         return connected
 
     def _pin(self, client: paramiko.SSHClient) -> None:

@@ -4,14 +4,17 @@ Commands are argv only, with time-outs; a Reader refuses everything that is not 
 this project quotes a remote command.
 """
 
+import logging
 import shlex
 import smtplib
 import socket
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -28,6 +31,9 @@ from deliverability.errors import (
 )
 
 CONNECT_SECONDS = 10.0
+SILENCE_SECONDS = 10.0
+"""A person is told when the host has not answered for this long; no command here is meant to take longer in silence."""
+
 COMMAND_SECONDS = 30.0
 OUTPUT_LIMIT = 16 * 1024 * 1024
 WINDOW = 2 * OUTPUT_LIMIT
@@ -35,6 +41,8 @@ WINDOW = 2 * OUTPUT_LIMIT
 
 CHANNELS = 8
 """Commands run at once over one connection: sshd's MaxSessions is 10 by default."""
+
+log = logging.getLogger("runbook")
 
 REMOTE_ENVIRONMENT = ("env", "LC_ALL=C", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 """A non-login shell of sshd has no sbin on its PATH, and messages we match must not be translated."""
@@ -44,6 +52,7 @@ READS = (
     ("ifquery", "--list"),
     ("ls", "-1", "--"),
     ("postcat", "-e", "-q"),
+    ("sha256sum", "--"),
     ("stat", "-L", "-c"),
     ("systemctl", "is-active"),
     ("systemctl", "show"),
@@ -82,8 +91,11 @@ class Reader:
     def __init__(self, name: str, client: paramiko.SSHClient) -> None:
         self.name = name
         self._client = client
+        self._silent = threading.Lock()
 
-    def run(self, *argv: str, timeout: float = COMMAND_SECONDS, check: bool = True, stdin: str | None = None) -> Result:
+    def run(
+        self, *argv: str, timeout: float = COMMAND_SECONDS, check: bool = True, stdin: bytes | None = None
+    ) -> Result:
         """Run one command and wait for its end.
 
         Raises CommandFailed when `check` and it ends with another code than 0, CommandTimedOut after `timeout` seconds,
@@ -111,24 +123,46 @@ class Reader:
         if words not in LOOKS and not any(words[: len(known)] == known for known in READS):
             raise ReadOnlyViolation(f"observing {self.name} may not run: {shlex.join(argv)}")
 
+    @contextmanager
+    def _watched(self, what: str) -> Iterator[None]:
+        """Say it, once for all that is under way on this connection, when the host leaves us without an answer."""
+        ended = threading.Event()
+
+        def wait() -> None:
+            if not ended.wait(SILENCE_SECONDS) and self._silent.acquire(blocking=False):
+                try:
+                    log.warning("%s has not answered for %g s (%s); waiting", self.name, SILENCE_SECONDS, what)
+                    ended.wait()
+                finally:
+                    self._silent.release()
+
+        # Prefect finds the run that a log line belongs to by the context.
+        threading.Thread(target=copy_context().run, args=(wait,), name="silence", daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
+
     def _transport(self) -> paramiko.Transport:
         transport = self._client.get_transport()
         if transport is None or not transport.is_active():
             raise HostUnreachable(f"{self.name}: the connection is gone", next_step="runbook doctor")
         return transport
 
-    def _run(self, argv: Sequence[str], timeout: float, stdin: str | None) -> Result:
+    def _run(self, argv: Sequence[str], timeout: float, stdin: bytes | None) -> Result:
         deadline = time.monotonic() + timeout
         # An end of file that we send crosses the end of a short command, and then sshd drops the whole connection.
         command = f"exec {shlex.join([*REMOTE_ENVIRONMENT, *argv])}" + (" </dev/null" if stdin is None else "")
         transport = self._transport()
         try:
-            channel = transport.open_session(WINDOW, timeout=min(timeout, CONNECT_SECONDS))
-            with channel:
+            with (
+                self._watched(argv[0]),
+                transport.open_session(WINDOW, timeout=min(timeout, CONNECT_SECONDS)) as channel,
+            ):
                 channel.settimeout(timeout)
                 channel.exec_command(command)
                 if stdin is not None:
-                    channel.sendall(stdin.encode())
+                    channel.sendall(stdin)
                     channel.shutdown_write()
                 stdout = _drain(channel.recv, deadline)
                 stderr = _drain(channel.recv_stderr, deadline)
@@ -145,7 +179,8 @@ class Reader:
             ) from None
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise HostUnreachable(
-                f"{self.name}: connection lost in {shlex.join(argv)}: {error}", next_step="runbook doctor"
+                f"{self.name}: connection lost in {shlex.join(argv)}: {error or type(error).__name__}",
+                next_step="runbook doctor",
             ) from None
         return Result(tuple(argv), code, _text(argv, stdout), stderr.decode("utf-8", "replace"))
 
@@ -204,7 +239,8 @@ class Writer(Reader):
         assert channel is not None
         channel.settimeout(COMMAND_SECONDS)
         try:
-            yield client
+            with self._watched("file transfer"):
+                yield client
         finally:
             client.close()
 

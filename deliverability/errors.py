@@ -14,6 +14,7 @@
     │   ├── HostFailed                            one of its hosts died, or was not ready in time
     │   └── NotIsolated                           this network has, or may have, a way out to the real one
     ├── ServerError                           the local Prefect server
+    ├── NotificationFailed                    a person who is needed could not be told
     ├── GateError                             an answer to a gate that cannot be taken
     ├── Refused                      exit 3   a safety rule says no; nothing was changed
     │   ├── Rejected                              a person (or a timeout) said no
@@ -110,6 +111,10 @@ class NotIsolated(RehearsalError):
 
 class ServerError(RunbookError):
     """The local Prefect server cannot be started or reached."""
+
+
+class NotificationFailed(RunbookError):
+    """Somebody who is to be told could not be. No message repeats an address: it may hold a token."""
 
 
 class GateError(RunbookError):

@@ -201,6 +201,10 @@ class Guard(_Table):
     minutes: float = Field(10, ge=0.1, le=120, description="The host undoes an unconfirmed change after this long")
 
 
+class Notifications(_Table):
+    urls: str = Field("", description="file:PATH with one apprise address a line (mode 600): who is told in need")
+
+
 class Reports(_Table):
     retention_days: int = 400
 
@@ -225,6 +229,7 @@ class Estate(_Table):
     probes: tuple[Probe, ...]
     gates: Gates = Gates()
     guard: Guard = Guard()
+    notifications: Notifications = Notifications()
     reports: Reports = Reports()
 
     @model_validator(mode="after")

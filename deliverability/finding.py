@@ -33,6 +33,12 @@ class Finding(BaseModel):
     fix: str = ""
 
 
+def judged(check: str, good: bool, expected: str, observed: str, where: str) -> Finding:
+    """A finding that is ok or fail; the moment is its taker's to add."""
+    verdict = Verdict.OK if good else Verdict.FAIL
+    return Finding(check=check, verdict=verdict, expected=expected, observed=observed, where=where)
+
+
 def failed(findings: list[Finding]) -> list[Finding]:
     """Those that do not count as proof: a failed check and one that could not be made."""
     return [finding for finding in findings if finding.verdict in (Verdict.FAIL, Verdict.UNKNOWN)]

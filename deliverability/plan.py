@@ -121,3 +121,6 @@ class Plan(BaseModel):
 
     def removed_addresses(self) -> tuple[RemoveAddress, ...]:
         return tuple(change for change in self.changes if isinstance(change, RemoveAddress))
+
+    def added_addresses(self) -> tuple[AddAddress, ...]:
+        return tuple(change for change in self.changes if isinstance(change, AddAddress))

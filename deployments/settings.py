@@ -44,6 +44,9 @@ def environment(home: Path, port: int = PORT) -> dict[str, str]:
         "no_proxy": _without_proxy("no_proxy"),
         "PREFECT_WORKER_QUERY_SECONDS": "2",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        # What a connection says while one waits for it belongs to the run's log, if there is a run.
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "runbook",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         **QUIET,
     }
 

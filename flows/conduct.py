@@ -7,6 +7,7 @@ from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
+from blocks.notifier import Notifier
 from deliverability.errors import Held, Refused, Rejected, RunbookError, UndoFailed, VerificationFailed
 from deliverability.estate import Estate
 from flows import tasks
@@ -16,23 +17,27 @@ from reports import render, store
 from reports.record import Record, Status
 
 
-def admit(procedure: str, name: str, unattended: bool) -> Estate:
+def admit(name: str, unattended: bool) -> Estate:
     """The estate, if a run in it may begin at all. Raises EstateError, RehearsalError, Refused."""
     estate = open_estate(name)
     if unattended and not (estate.rehearsal and estate.gates.unattended):
         raise Refused(
             f"estate {estate.name} accepts no unattended decision",
-            next_step=f"runbook run {procedure} --estate {name}   # and answer the prompt",
+            next_step="the same without --unattended, and answer the prompt",
         )
     return estate
 
 
-def conduct(procedure: str, estate: str, unattended: bool, body: Callable[[Run], None]) -> State[Record]:
+def conduct(
+    procedure: str, estate: str, unattended: bool, body: Callable[[Run], None], command: str = ""
+) -> State[Record]:
     """Run a procedure's body; whatever ends it, write the report and say so in the flow run's state.
 
+    `command` is what a person types to have it again, `runbook run PROCEDURE` if nothing else is said.
     A suspension passes through untouched: the run is not over. Raises only what happens before there is a run.
     """
-    run = Run(procedure, estate, admit(procedure, estate, unattended), unattended)
+    command = f"{command or f'runbook run {procedure}'} --estate {estate}"
+    run = Run(procedure, estate, admit(estate, unattended), unattended, command)
     try:
         body(run)
     except KeyboardInterrupt:
@@ -66,8 +71,22 @@ def _end_badly(run: Run, error: RunbookError) -> None:
         record.open_items.append(error.next_step)
 
 
+def _call_for_help(run: Run) -> None:
+    """Tell a person what to do, word for word: nobody may be looking at this run."""
+    record = run.record
+    title = f"{run.host.name}: undo failed, a person is needed ({record.procedure}, run {record.run})"
+    try:
+        count = Notifier.of(run.estate).send(title, "\n".join([record.summary, "", "Do this:", *record.open_items]))
+        run.note("tell a person", f"{count} told")
+    except Exception as error:  # a report of a failed undo must get out, whatever else fails
+        run.note("tell a person", f"failed: {error}")
+        record.open_items.append(f"nobody may know of this yet: {error}")
+
+
 def _close(run: Run) -> State[Record]:
     record = run.record
+    if record.status is Status.UNDO_FAILED:
+        _call_for_help(run)
     record.ended = datetime.now(UTC).isoformat(timespec="seconds")
     markdown = render.report_markdown(record)
     # What happened on the host depends neither on our disk nor on Prefect: the report gets out by one of three ways.

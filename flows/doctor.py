@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from blocks.notifier import Notifier
 from blocks.resolver import PublicResolver
 from blocks.ssh_host import SshHost
 from blocks.ssh_session import Reader
@@ -13,7 +14,7 @@ from deliverability.finding import Finding, Verdict
 
 def examine(estate: Estate) -> list[Finding]:
     """SSH with its pinned key and Postfix on the MTA, then what the public resolvers say."""
-    return [*_examine_mta(estate), *_examine_dns(estate)]
+    return [*_examine_mta(estate), *_examine_dns(estate), _who_is_told(estate)]
 
 
 def prefect(healthy: bool) -> Finding:
@@ -44,6 +45,16 @@ def _examine_dns(estate: Estate) -> list[Finding]:
         _check(f"SPF of {domain}", ", ".join(resolver.addresses), lambda domain=domain: _spf(resolver, domain))  # type: ignore[misc]
         for domain in estate.domains
     ]
+
+
+def _who_is_told(estate: Estate) -> Finding:
+    check = _check("who is told in need", "here", lambda: f"{Notifier.of(estate).check()} address(es)")
+    # It is worth a warning, but nothing that is asked of the estate depends on it.
+    return (
+        check
+        if check.verdict is Verdict.OK or estate.notifications.urls
+        else check.model_copy(update={"verdict": Verdict.WARNING})
+    )
 
 
 def _postfix(reader: Reader) -> str:

@@ -29,7 +29,7 @@ from deliverability.errors import (
 from deliverability.estate import Estate
 from deliverability.finding import Finding, failed
 from deliverability.plan import Plan
-from flows import questions, tasks
+from flows import questions, tasks, turn
 from flows.gate import gate
 from flows.progress import Progress
 from reports import render, store
@@ -39,8 +39,11 @@ from reports.record import Action, Record, Status
 class Run:
     """One run of a procedure: what it knows, what it did, and the report it will leave."""
 
-    def __init__(self, procedure: str, source: str, estate: Estate, unattended: bool) -> None:
-        """`source` is the estate's name or file, as it was asked for: tasks open it by that."""
+    def __init__(self, procedure: str, source: str, estate: Estate, unattended: bool, command: str) -> None:
+        """`source` is the estate's name or file, as it was asked for: tasks open it by that.
+
+        `command` is what a person types to have this again.
+        """
         begun = tasks.begin(procedure, source, _attempt())
         self.source = source
         self.estate = estate
@@ -49,6 +52,7 @@ class Run:
         self.deadline = datetime.fromisoformat(begun["started"]) + timedelta(hours=estate.gates.timeout_hours)
         self.progress = Progress()
         self._unattended = unattended
+        self._command = command
         self.record = Record(
             run=begun["run"],
             procedure=procedure,
@@ -67,9 +71,18 @@ class Run:
         assert self.record.plan is not None, "publish the plan first"
         return self.record.plan
 
+    def settle(self) -> None:
+        """Begin on a host that is in one state: what a run that died left there is undone, and said."""
+        self._settled(tasks.settle(self.source, self.record.run))
+
+    def _settled(self, found: str) -> None:
+        if found:
+            self.progress.step("settle", f"{self.host.name}: {found}")
+            self.observed(f"{self.host.name}: {found}")
+
     def observed(self, *lines: str) -> None:
         """What the look at the estate showed, for the report."""
-        self.record.observed = list(lines)
+        self.record.observed += lines
 
     def publish(self, plan: Plan) -> Plan:
         """Show the plan: as the run's artifact, and to whoever watches."""
@@ -95,7 +108,7 @@ class Run:
         if decision.choice is not Choice.APPROVE:
             raise Rejected(
                 f"the plan was rejected by {decision.by}: {decision.reason or 'no reason given'}",
-                next_step=f"runbook run {self.record.procedure} --estate {self.estate.name}   # asks again",
+                next_step=f"{self._command}   # asks again",
             )
         return decision
 
@@ -105,11 +118,14 @@ class Run:
         decision = self.record.decision
         assert decision is not None, "nothing is changed without a decision"
         assert decision.approved, "nothing is changed without an approval"
+        seconds = self.estate.guard.minutes * 60 + guards.UNDO_SECONDS
         with (
             self.host.operate() as writer,
-            host_lock.hold(writer, self.record.run, decision.by, self.record.procedure),
+            turn.wait(self.estate.name, writer, seconds, self.progress),
+            host_lock.hold(writer, self.record.run, decision.by, self.record.procedure, seconds),
         ):
-            guards.refuse_if_armed(writer)
+            if (found := guards.last(writer)) is not None and not found.settled:
+                self._settled(guards.settle(writer))
             self.progress.step("hold", f"{self.host.name} is held by run {self.record.run}")
             yield writer
 
@@ -121,7 +137,7 @@ class Run:
         raise PlanChanged(
             f"the estate changed since the approval: {self.plan.short_digest} was approved, "
             f"it would now be {now.short_digest}; nothing was changed",
-            next_step=f"runbook run {self.record.procedure} --estate {self.estate.name}   # a new plan, a new approval",
+            next_step=f"{self._command}   # a new plan, a new approval",
         )
 
     @contextmanager
@@ -145,12 +161,18 @@ class Run:
             ) from error
         # Addresses first: a transport whose address is missing sends from another one, with no more than a warning.
         self.record.undo = [
+            f"runbook undo {self.record.run} --estate {self.source}",
+            "or by hand, in this order:",
             *(
                 f"ip addr add {gone.address}/{gone.prefix} dev {gone.interface} label {gone.label}"
                 for gone in self.plan.removed_addresses()
             ),
             *(f"cp -p {backup} {path}" for backup, path in armed.backups),
             "postfix check && postfix reload",
+            *(
+                f"ip addr del {new.address}/{new.prefix} dev {new.interface}"
+                for new in self.plan.added_addresses()[::-1]
+            ),
             f"evidence on {self.host.name}: {armed.directory}",
         ]
 
@@ -192,6 +214,12 @@ class Run:
             except (RunbookError, OSError) as error:
                 self.record.open_items.append(f"the snapshots were not committed: {error}")
                 done("failed")
+
+    def note(self, what: str, result: str) -> None:
+        """Something that was done beside the plan, for the report."""
+        self.progress.step(what, result)
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        self.record.actions.append(Action(at=at, what=what, result=result, seconds=0))
 
     def _undo(self, armed: guards.Armed, cause: BaseException) -> None:
         self.progress.step("undo", f"{type(cause).__name__}: {cause}")

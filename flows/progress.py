@@ -1,5 +1,6 @@
 """One line for each step, on stderr for a person at a terminal and in the run's log for Prefect."""
 
+import logging
 import sys
 import time
 
@@ -7,6 +8,22 @@ from prefect import get_run_logger
 from prefect.context import FlowRunContext
 
 from reports.render import visible
+
+
+class _Visible(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
+
+
+def show_warnings() -> None:
+    """Show on stderr what a connection has to say while one waits for it, such as that its host does not answer.
+
+    Under a worker Prefect puts the same into the run's log (PREFECT_LOGGING_EXTRA_LOGGERS).
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Visible("%(message)s"))
+    logging.getLogger("runbook").addHandler(handler)
+    logging.getLogger("runbook").propagate = False  # Prefect's own console would show it again
 
 
 class Progress:

@@ -10,11 +10,12 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import INPUTS, RUN_ID
 from prefect.client.schemas.objects import State, TaskRun
 
-from blocks import mta
+from blocks import guard, host_lock, mta, past_run
 from blocks.resolver import PublicResolver
 from blocks.ssh_host import SshHost
 from deliverability.errors import HostUnreachable
 from deliverability.footprint.observation import Footprint
+from deliverability.rollback import PastRun
 from flows.opening import open_estate
 
 PERSISTED: dict[str, Any] = {
@@ -56,9 +57,33 @@ def publish(key: str, markdown: str) -> None:
 
 
 @task(**PERSISTED, **RETRIED)
+def settle(estate: str, run: str) -> str:
+    """Undo what a run left that died on the sending host; what was found there, "" if nothing.
+
+    This needs no approval: it is what the host's guard would do by itself at its deadline. Raises Held, UndoFailed.
+    """
+    opened = open_estate(estate)
+    with SshHost.of(opened.mta.host, opened.hosts[opened.mta.host]).operate() as host:
+        before = guard.last(host)
+        if before is None or before.settled:
+            return guard.settle(host)
+        with host_lock.hold(host, run, "nobody", "to settle what a dead run left", guard.UNDO_SECONDS):
+            return guard.settle(host)
+
+
+@task(**PERSISTED, **RETRIED)
 def observe_footprint(estate: str, moment: str) -> Footprint:
     """One read-only look at the sending host and its published SPF. `moment` tells the looks of one run apart."""
     opened = open_estate(estate)
     host = SshHost.of(opened.mta.host, opened.hosts[opened.mta.host])
     with host.observe() as reader:
+        guard.refuse_unsettled(reader)
         return mta.read_footprint(reader, opened, PublicResolver.of(opened))
+
+
+@task(**PERSISTED, **RETRIED)
+def observe_past_run(estate: str, run: str, moment: str) -> PastRun:
+    """What the sending host remembers of a finished run, given by its name or the beginning of it."""
+    opened = open_estate(estate)
+    with SshHost.of(opened.mta.host, opened.hosts[opened.mta.host]).observe() as reader:
+        return past_run.read(reader, opened, run)

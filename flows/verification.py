@@ -1,5 +1,6 @@
-"""The proof of a cleanup: a fresh look over a new connection, and test messages seen where the world sees them."""
+"""The proof of a change: a fresh look over a new connection, and test messages seen where the world sees them."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -14,10 +15,14 @@ from deliverability.errors import HostError
 from deliverability.estate import Estate, Probe, Stream
 from deliverability.finding import Finding, Verdict
 from deliverability.footprint import proof
+from deliverability.footprint.observation import Footprint
 from deliverability.plan import Plan
 from deliverability.postfix import mail_log
 from flows.opening import open_estate
 from flows.tasks import RETRIED
+
+Prove = Callable[[Plan, Footprint, Estate, str], list[Finding]]
+"""What a procedure says about a look at the host after its plan; the text is the moment of the look."""
 
 
 def log_position(host: Reader, estate: Estate) -> int:
@@ -26,13 +31,13 @@ def log_position(host: Reader, estate: Estate) -> int:
 
 
 @task(cache_policy=NO_CACHE, **RETRIED)
-def verify_footprint(plan: Plan, estate: str, since: int) -> list[Finding]:
+def verify_footprint(plan: Plan, estate: str, since: int, prove: Prove = proof.findings) -> list[Finding]:
     """Everything that must be true now: the host's state, mail on each stream, and a quiet log since `since`."""
     opened = open_estate(estate)
     with SshHost.of(opened.mta.host, opened.hosts[opened.mta.host]).operate() as host:
         after = mta.read_footprint(host, opened, PublicResolver.of(opened))
         return [
-            *proof.findings(plan, after, opened, _now()),
+            *prove(plan, after, opened, _now()),
             _postfix_check(host),
             *(_mail(host, opened, name, stream, since) for name, stream in opened.streams.items()),
             _bind_warnings(host, opened, since),

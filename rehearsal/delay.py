@@ -1,12 +1,14 @@
-"""A delay line: copies Ethernet frames between two interfaces, each frame some milliseconds late.
+"""A delay line: copies Ethernet frames between two interfaces, each frame some milliseconds late, or not at all.
 
-Usage: delay.py INTERFACE INTERFACE MILLISECONDS, in the hub's network, and before that, in the network of each end,
-delay.py --no-offload INTERFACE. A script of its own: it imports nothing of ours.
+Usage: delay.py INTERFACE INTERFACE MILLISECONDS PERCENT, in the hub's network, and before that, in the network of each
+end, delay.py --no-offload INTERFACE. PERCENT of the frames are lost. A script of its own: it imports nothing of ours.
 """
 
 import array
 import fcntl
 import heapq
+import os
+import random
 import select
 import socket
 import struct
@@ -20,6 +22,7 @@ ETH_P_ALL = 3
 SIOCETHTOOL = 0x8946
 # Checksum and segmentation offload: with them on, frames reach us unfinished.
 OFFLOADS = (0x17, 0x1F, 0x24)
+SEED = 1  # the same frames are lost in every rehearsal, counted from the first
 
 
 def tap(interface: str) -> socket.socket:
@@ -38,13 +41,16 @@ def no_offload(interface: str) -> None:
             fcntl.ioctl(control, SIOCETHTOOL, request)
 
 
-def forward(left: socket.socket, right: socket.socket, seconds: float) -> None:
+def forward(left: socket.socket, right: socket.socket, seconds: float, loss: float) -> None:
+    chance = random.Random(SEED)  # noqa: S311
     queue: list[tuple[float, int, socket.socket, bytes]] = []
     count = 0
     while True:
         wait = max(0.0, queue[0][0] - time.monotonic()) if queue else None
         for source in select.select([left, right], [], [], wait)[0]:
             for frame in pending(source):
+                if chance.random() < loss:
+                    continue
                 count += 1  # keeps the order of frames that are due at the same time
                 target = right if source is left else left
                 heapq.heappush(queue, (time.monotonic() + seconds, count, target, frame))
@@ -75,8 +81,10 @@ def main(arguments: Sequence[str]) -> None:
     if arguments[0] == "--no-offload":
         no_offload(arguments[1])
         return
-    left, right, milliseconds = arguments
-    forward(tap(left), tap(right), float(milliseconds) / 1000)
+    left, right, milliseconds, percent = arguments
+    ends = tap(left), tap(right)
+    if os.fork() == 0:  # whoever called us waits until the line is up, and no longer
+        forward(*ends, float(milliseconds) / 1000, float(percent) / 100)
 
 
 if __name__ == "__main__":

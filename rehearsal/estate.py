@@ -18,6 +18,9 @@ from rehearsal.running import RunningEstate
 from rehearsal.state import Claim, write_facts
 
 READY_SECONDS = 60.0
+DISK_SIZE = "128m"
+"""Of each host: much more than a rehearsal writes, little enough to be filled in a moment."""
+
 TOOLS = {
     "unshare": "util-linux",
     "nsenter": "util-linux",
@@ -92,15 +95,13 @@ class Estate(RunningEstate):
         self._say("estate stopped")
 
     def reset(self) -> None:
-        """The mta as it was at the start, straight cables, empty receivers. The keys stay the same."""
-        self.mend("mta")
-        self.undelay("mta")
+        """The mta as it was at the start, its cable whole, empty receivers. The keys stay the same."""
+        self._owned()
         for name in self._receivers:
             self.receiver(name).clear()
         machine = self._machines["mta"]
         self._unplug(machine)
-        writes = self._disk(self._owned()) / machine.spec.name
-        process.must(["nsenter", f"--mount=/proc/{self._hub()}/ns/mnt", "--", "rm", "-rf", str(writes)])
+        self._wipe_disk(machine.spec.name)
         self._boot(machine)
 
     def publish(self, port: int) -> None:
@@ -124,7 +125,7 @@ class Estate(RunningEstate):
         self._network().unplug(machine.spec.name)
 
     def _boot(self, machine: Machine) -> None:
-        machine.boot(self._hub(), self._rootfs, self._disk(self._owned()))
+        machine.boot(self._hub(), self._rootfs, self._disk(machine.spec.name))
         self._network().plug(machine.spec.name, machine.init)
         machine.wait_ready(time.monotonic() + READY_SECONDS)
         write_facts(self.state, self._facts())
@@ -135,8 +136,14 @@ class Estate(RunningEstate):
             raise RehearsalError("the estate is not started: call start() first")
         return self._claim
 
-    def _disk(self, claim: Claim) -> Path:
-        return claim.state / "disk"
+    def _disk(self, name: str) -> Path:
+        """Where a host's own disk is mounted, in the hub's mount namespace only."""
+        return self.state / "disks" / name
+
+    def _wipe_disk(self, name: str) -> None:
+        script = 'umount "$1"; mount -t tmpfs -o "mode=755,size=$2" rehearsal "$1"'
+        enter = ["nsenter", f"--mount=/proc/{self._hub()}/ns/mnt", "--"]
+        process.must([*enter, "/bin/sh", "-ec", script, "wipe", str(self._disk(name)), DISK_SIZE])
 
     def _keep(self, claim: Claim) -> None:
         script = [sys.executable, "-I", "-S", str(Path(leftovers.__file__))]
@@ -151,8 +158,10 @@ class Estate(RunningEstate):
             raise HostFailed("the keeper of the estate did not start")
 
     def _start_hub(self, claim: Claim) -> None:
-        self._disk(claim).mkdir()
-        script = ["/bin/sh", str(world.HERE / "boot" / "hub.sh"), str(self._disk(claim)), *self._world.prefixes]
+        disks = claim.state / "disks"
+        for name in self._world.hosts:
+            (disks / name).mkdir(parents=True)
+        script = ["/bin/sh", str(world.HERE / "boot" / "hub.sh"), str(disks), DISK_SIZE, *self._world.prefixes]
         spaces = ["--net", "--mount", "--propagation", "private"]
         self._hub_process = process.spawn(claim.cgroup / "hub", ["unshare", *spaces, "--", *script], subprocess.PIPE)
         said = first_line(self._hub_process)
@@ -174,7 +183,7 @@ class Estate(RunningEstate):
             machine = self._machines[spec.name] = Machine(spec, folder, claim.cgroup / spec.name)
             machine.lay_files()
             self._hand_out_keys(machine)
-            machine.boot(self._hub(), self._rootfs, self._disk(claim))
+            machine.boot(self._hub(), self._rootfs, self._disk(spec.name))
             self._network().plug(spec.name, machine.init)
 
     def _hand_out_keys(self, machine: Machine) -> None:

@@ -50,7 +50,7 @@ class Machine:
         command = ["nsenter", f"--mount=/proc/{hub}/ns/mnt", "--"]
         command += ["unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--propagation", "private"]
         command += ["--fork", "--kill-child", "--", "/bin/sh", str(HERE / "boot" / "host.sh")]
-        command += [self.spec.hostname, str(rootfs), str(self.files), str(disk / self.spec.name)]
+        command += [self.spec.hostname, str(rootfs), str(self.files), str(disk)]
         with (self.folder / "console").open("w") as console:
             self._unshare = process.spawn(self.cgroup, command, console)
         init = process.first_child(self._unshare)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rehearsal import leftovers, process
+from rehearsal.errors import HostFailed
 from rehearsal.isolation import BRIDGE
 
 HERE = Path(__file__).parent
@@ -30,7 +31,8 @@ class Network:
         )
 
     def unplug(self, name: str) -> None:
-        self.undelay(name)
+        self._end_line(name)
+        # it may be gone already, with the network at its other end
         process.call(process.in_network(self._hub, ["ip", "link", "del", f"p-{name}"]))
 
     def cut(self, name: str) -> None:
@@ -39,9 +41,12 @@ class Network:
     def mend(self, name: str) -> None:
         self._ip([f"link set p-{name} up"])
 
-    def delay(self, name: str, pid: int, milliseconds: float) -> None:
-        """Put a delay line into the cable. The kernel may lack netem, so a small program forwards the frames."""
-        self.undelay(name)
+    def lay_line(self, name: str, pid: int, milliseconds: float = 0, percent: float = 0) -> None:
+        """Put a line that delays or loses frames into the cable, instead of one that is there.
+
+        The kernel may lack netem, so a small program forwards the frames.
+        """
+        self.straighten(name)
         self._ip(
             [
                 f"link set p-{name} nomaster promisc on",
@@ -53,18 +58,25 @@ class Network:
         script = [sys.executable, "-I", str(HERE / "delay.py")]
         process.must(process.in_network(pid, [*script, "--no-offload", "eth0"]))
         process.must(process.in_network(self._hub, [*script, "--no-offload", f"d-{name}"]))
-        line = [*script, f"p-{name}", f"e-{name}", str(milliseconds / 2)]
+        line = [*script, f"p-{name}", f"e-{name}", str(milliseconds / 2), str(percent)]
         self._line(name).mkdir()
-        # --fork: nobody here waits for it, the machine's init does
-        fork = process.in_group(self._line(name), ["setsid", "--fork", *process.in_network(self._hub, line)])
-        process.call(fork, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # returns when the line is up; what forwards then is nobody's child here, but the machine's init's
+        start = process.in_group(self._line(name), process.in_network(self._hub, line))
+        if process.call(start, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
+            raise HostFailed(f"the line in the cable of {name} did not start")
 
-    def undelay(self, name: str) -> None:
+    def straighten(self, name: str) -> None:
+        if self._end_line(name):
+            self._ip([f"link set p-{name} promisc off master {BRIDGE}"])
+
+    def _end_line(self, name: str) -> bool:
+        """Whether there was one."""
         if not self._line(name).is_dir():
-            return
+            return False
         leftovers.kill_all(self._line(name))
         leftovers.remove_groups(self._line(name))
-        self._ip([f"link del d-{name}", f"link set p-{name} promisc off master {BRIDGE}"])
+        self._ip([f"link del d-{name}"])
+        return True
 
     def _line(self, name: str) -> Path:
         return self._cgroup / f"delay-{name}"

@@ -46,11 +46,16 @@ class RunningEstate:
         self._network().mend(host)
 
     def delay(self, host: str, milliseconds: float) -> None:
-        """Add this much to the round trip to and from the host."""
-        self._network().delay(host, self._pid(host), milliseconds)
+        """Add this much to the round trip to and from the host, instead of what was done to its cable before."""
+        self._network().lay_line(host, self._pid(host), milliseconds=milliseconds)
+
+    def lose(self, host: str, percent: float) -> None:
+        """Lose this share of all frames to and from the host, instead of what was done to its cable before."""
+        self._network().lay_line(host, self._pid(host), percent=percent)
 
     def undelay(self, host: str) -> None:
-        self._network().undelay(host)
+        """A straight cable again: no delay, no loss."""
+        self._network().straighten(host)
 
     def _facts(self) -> dict[str, Any]:
         return state.read_facts(self.state)
@@ -71,4 +76,7 @@ class RunningEstate:
         return Network(self._hub(), self._cgroup())
 
     def _restart(self, name: str) -> None:
-        raise RehearsalError(f"only the process that started the estate can restart {name}")
+        raise RehearsalError(
+            f"only the process that started the estate can restart {name}",
+            next_step="start one there: with Estate() as estate",
+        )

@@ -46,6 +46,8 @@ def runbook(var: Path, *arguments: str, code: str = "import cli; cli.main()") ->
         ["approve", "brave-otter", "--digest", "1f0c93a2b4d6", "--reason", "x"],
         ["reject", "brave-otter"],
         ["run", "snowshoe-cleanup", "--yes"],
+        ["undo"],
+        ["undo", "20261125T015131", "--yes"],
     ],
     ids=" ".join,
 )

@@ -1,15 +1,19 @@
 #!/bin/sh
 # Undo or disarm one guarded change. Lives in the directory of its run, with everything it needs:
 #   run, deadline     what this is about
-#   state             new | armed | disarmed | undone | failed, with the time
-#   files             BACKUP<TAB>PATH of each file as it was before the run
+#   state             new | armed | disarmed | undone | failed, with the time, and by whom
+#   files             BACKUP<TAB>PATH of each file as it was before the run; a copy also waits beside each PATH, so that
+#                     putting it back needs no free space: PATH's folder/.NAME.guard-RUN
+#   reserve           space for the records of an undo on a full disk
 #   addresses         ADDRESS/PREFIX<TAB>INTERFACE<TAB>LABEL<TAB>BROADCAST of each address, in their order
+#   added             ADDRESS/PREFIX<TAB>INTERFACE of each address that the run adds, in their order
 #   routes            `ip -4 route show` of before
 #   journal           what the run did so far, a line for each step
 #   undo.log          what an undo did
-# Usage: guard.sh undo | disarm
-# The run itself also uses: guard.sh arm (once its timer waits), guard.sh note LINE (for the journal, taken only while
-# armed), guard.sh restore (undo, and again if the deadline passed while a change was under way).
+# Usage: guard.sh undo | disarm | accept      (accept: its undo failed, and a person has put the host right)
+# Its timer uses guard.sh expire, every half minute until it succeeds. The run itself also uses: guard.sh arm (once the
+# timer waits), guard.sh note LINE (for the journal, taken only while armed), guard.sh restore (undo, and again if the
+# deadline passed while a change was under way).
 set -u
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
@@ -18,7 +22,8 @@ unit=deliverability-guard-$run
 # One at a time: a disarm and a deadline that meet must not both win.
 # But an undo waits for nobody for long: whoever holds the lock may hang on a connection that is dead.
 exec 9>>"$here/lock"
-case $1 in undo | restore) flock --wait 10 9 ;; *) flock 9 ;; esac
+case $1 in undo | restore | expire) flock --wait 10 9 ;; *) flock 9 ;; esac
+case $1 in expire) by="by its guard" ;; undo | accept) by="by hand" ;; *) by="by a run" ;; esac
 
 say() {
   echo "$*"
@@ -27,21 +32,30 @@ say() {
 }
 
 set_state() {
-  printf '%s %s\n' "$1" "$(date -u +%FT%TZ)" >"$here/state.new" && sync "$here/state.new" && mv "$here/state.new" "$here/state"
+  printf '%s %s %s\n' "$1" "$(date -u +%FT%TZ)" "$by" >"$here/state.new" && sync "$here/state.new" && mv "$here/state.new" "$here/state"
 }
 
+# What waits beside a file to take its place.
+beside() { printf '%s/.%s.guard-%s' "$(dirname "$1")" "$(basename "$1")" "$run"; }
+
 # A unit that removes itself must not stop the service it runs in: only the timer is stopped.
-remove_timer() {
+clean_up() {
   systemctl disable --now --quiet "$unit.timer"
   rm -f "/etc/systemd/system/$unit.timer" "/etc/systemd/system/$unit.service" "/var/lib/systemd/timers/stamp-$unit.timer"
   systemctl daemon-reload
+  while IFS='	' read -r _ path; do rm -f "$(beside "$path")"; done <"$here/files"
+  rm -f "$here/reserve"
+  # On a file system that is read-only nothing goes: then the timer comes again.
+  [ ! -e "/etc/systemd/system/$unit.timer" ] && [ ! -e "/etc/systemd/system/$unit.service" ]
 }
 
 restore_files() {
   while IFS='	' read -r backup path; do
+    rm -f "$(dirname "$path")/.$(basename "$path").runbook-new" # of a write that was cut off
     cmp -s "$backup" "$path" && continue
     cp -p "$path" "$here/replaced-$(basename "$path")" 2>/dev/null # whatever stood there is evidence
-    if cp -p "$backup" "$path.guard-new" && sync "$path.guard-new" && mv "$path.guard-new" "$path"; then
+    cmp -s "$backup" "$(beside "$path")" || { cp -p "$backup" "$(beside "$path")" && sync "$(beside "$path")"; }
+    if cmp -s "$backup" "$(beside "$path")" && mv -f "$(beside "$path")" "$path"; then
       say "restored $path from $backup"
     else
       say "FAILED to restore $path from $backup"
@@ -60,6 +74,19 @@ restore_addresses() {
       say "FAILED to add $address to $interface"
     fi
   done <"$here/addresses"
+}
+
+# The last one first: the first of a subnet is its primary, and may take the others with it.
+remove_added() {
+  tac "$here/added" | while IFS='	' read -r address interface; do
+    is_live "$address" "$interface" || continue
+    grep -q "^$address	$interface	" "$here/addresses" && continue
+    if ip addr del "$address" dev "$interface"; then
+      say "removed $address from $interface"
+    else
+      say "FAILED to remove $address from $interface"
+    fi
+  done
 }
 
 # Without what the kernel adds while a cable is out.
@@ -89,19 +116,25 @@ missing() {
   while IFS='	' read -r backup path; do cmp -s "$backup" "$path" || echo "$path"; done <"$here/files"
   while IFS='	' read -r address interface _; do is_live "$address" "$interface" || echo "$address"; done <"$here/addresses"
   while read -r route; do routes | grep -qxF "$route" || echo "route $route"; done <"$here/routes"
+  while IFS='	' read -r address interface; do
+    is_live "$address" "$interface" && ! grep -q "^$address	$interface	" "$here/addresses" && echo "$address, added"
+  done <"$here/added"
+  return 0
 }
 
 undo() {
-  say "undoing: not confirmed by $(cat "$here/deadline"), or told to"
+  rm -f "$here/reserve"
+  say "undoing, $by; the deadline is $(cat "$here/deadline")"
   restore_files
   restore_addresses
   restore_routes
-  if reload_postfix; then left=$(missing); else left="Postfix $(missing)"; fi
+  # Transports go before their addresses, or Postfix would send from another one.
+  if reload_postfix; then remove_added; left=$(missing); else left="Postfix $(missing)"; fi
   if [ -z "$left" ]; then
-    set_state undone
+    set_state undone || return 5
     say "the old state is back"
-    remove_timer
-    return 0
+    clean_up
+    return
   fi
   set_state failed
   say "the old state is NOT back: $(echo "$left" | tr '\n' ' ')"
@@ -109,7 +142,7 @@ undo() {
 }
 
 # Whether no later run has been here, whose work an undo of this one would take for its own.
-is_latest() { [ "$(ls -1 "$here/.." | sort | tail -n 1)" = "$run" ]; }
+is_latest() { [ "$(readlink "$here/../current")" = "$run" ]; }
 
 # A timer whose moment has passed is active too, and never fires.
 arm() {
@@ -117,7 +150,7 @@ arm() {
   if [ "$timer" = waiting ]; then
     set_state armed
   else
-    remove_timer
+    clean_up
     echo "the timer is $timer, not waiting for its deadline $(cat "$here/deadline")" >&2
     return 3
   fi
@@ -127,22 +160,22 @@ arm() {
 read -r state _ <"$here/state"
 case "$1:$state" in
 arm:new) arm ;;
-undo:new) set_state undone && remove_timer && echo "nothing was changed" ;;
-undo:armed | restore:armed) undo ;;
-undo:failed | restore:failed)
+undo:new | restore:new | expire:new) set_state undone && echo "nothing was changed" && clean_up ;;
+undo:armed | restore:armed | expire:armed) undo ;;
+undo:failed | restore:failed | expire:failed)
   if is_latest; then undo; else echo "a later run has been here; settle it by hand: $(cat "$here/files")" >&2 && exit 5; fi
   ;;
 restore:undone) if is_latest && [ -n "$(missing)" ]; then undo; fi ;;
-undo:* | restore:*) echo "nothing to undo: $(cat "$here/state")" ;;
+undo:* | restore:* | expire:*) echo "nothing to undo: $(cat "$here/state")" && clean_up ;;
 note:armed) printf '%s\n' "$2" >>"$here/journal" && sync "$here/journal" ;;
-disarm:armed) set_state disarmed && remove_timer && echo "disarmed" ;;
+disarm:armed | accept:failed) set_state disarmed && { clean_up; echo "disarmed"; } ;;
 disarm:disarmed) echo "disarmed" ;;
-arm:* | note:* | disarm:*)
+arm:* | note:* | disarm:* | accept:*)
   echo "not armed any more: $(cat "$here/state")" >&2
   exit 3
   ;;
 *)
-  echo "usage: guard.sh undo | disarm" >&2
+  echo "usage: guard.sh undo | disarm | accept" >&2
   exit 64
   ;;
 esac

@@ -54,6 +54,11 @@ class Footprint(BaseModel):
     configuration_loaded: bool
     published: Mapping[str, tuple[str, ...]]
 
+    def files(self) -> Mapping[str, HostFile]:
+        """The files that a plan may edit, by path."""
+        found = (self.master_cf, self.main_cf, self.interfaces, self.rehab_cron)
+        return {file.path: file for file in found if file is not None}
+
     def live(self) -> frozenset[str]:
         return frozenset(address.address for address in self.addresses)
 

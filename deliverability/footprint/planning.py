@@ -11,6 +11,7 @@ from deliverability.footprint import refusals
 from deliverability.footprint.observation import Footprint, HostFile
 from deliverability.footprint.unused import Unused, by_number, find_unused, port_number, routes_through
 from deliverability.network import interfaces, interfaces_edit
+from deliverability.network.addresses import LiveAddress
 from deliverability.plan import Change, EditFile, Plan, ReloadService, RemoveAddress
 from deliverability.postfix import main_cf, master_cf
 from deliverability.postfix.main_cf import MainCf
@@ -37,7 +38,7 @@ def plan(before: Footprint, estate: Estate) -> Plan:
         estate=estate.name,
         host=before.host,
         changes=(*_postfix_changes(before, unused), *_cron_change(before), *_network_changes(before, unused)),
-        kept=_kept(estate),
+        kept=kept(estate),
     )
 
 
@@ -80,6 +81,11 @@ def _network_changes(before: Footprint, unused: Unused) -> list[Change]:
     bound = [binding for binding in interfaces.addresses(parsed) if binding.address in unused.addresses]
     items = tuple(f"binding {binding.address}/{binding.prefix} on {binding.label}" for binding in bound)
     after = interfaces_edit.without(parsed, {binding.address for binding in bound})
+
+    def leads(live: LiveAddress) -> bool:
+        """The primary of a subnet goes last: the kernel would take the others with it, unasked."""
+        return not live.secondary and not before.promote_secondaries
+
     edit = _edit(before.host, before.interfaces, after, "no stream uses these addresses", items)
     removals = [
         RemoveAddress(
@@ -91,7 +97,7 @@ def _network_changes(before: Footprint, unused: Unused) -> list[Change]:
             broadcast=live.broadcast,
             why="no stream uses it",
         )
-        for live in sorted(before.addresses, key=lambda live: by_number(live.address))
+        for live in sorted(before.addresses, key=lambda live: (leads(live), by_number(live.address)))
         if live.address in unused.addresses
     ]
     return [*([edit] if edit.before != edit.after else []), *removals]
@@ -109,7 +115,8 @@ def _describe(service: Service, main: MainCf) -> str:
     return f"transport {service.name} ({address}{f', HELO {helo}' if helo else ''})"
 
 
-def _kept(estate: Estate) -> tuple[str, ...]:
+def kept(estate: Estate) -> tuple[str, ...]:
+    """What no plan takes away, a line each, for the person who decides."""
     streams = [
         f"stream {name}: {stream.ip}, HELO {stream.helo}"
         + (f", transport {stream.transport}" if stream.transport else "")

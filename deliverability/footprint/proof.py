@@ -1,13 +1,13 @@
-"""What must be true after a cleanup, checked on a fresh observation: pure, one finding for each thing."""
+"""What must be true after a plan, and what else after a cleanup, on a fresh look: pure, one finding for each thing."""
 
 from collections.abc import Iterable, Iterator
 
 from deliverability import cron
 from deliverability.errors import Refused
 from deliverability.estate import Estate
-from deliverability.finding import Finding, Verdict
+from deliverability.finding import Finding, judged
 from deliverability.footprint import planning
-from deliverability.footprint.observation import Footprint, HostFile
+from deliverability.footprint.observation import Footprint
 from deliverability.network import interfaces
 from deliverability.plan import Plan
 from deliverability.postfix import master_cf
@@ -15,32 +15,30 @@ from deliverability.postfix import master_cf
 
 def findings(plan: Plan, after: Footprint, estate: Estate, at: str) -> list[Finding]:
     """The evidence that the host is what the plan said, from a look taken at `at` over a new connection."""
-    checks = (_files, _services, _ports, _addresses, _queue, _ssh, _repeat)
+    checks = (_files, _services, _ports_that_went, _stream_ports, _addresses, _queue, _ssh, _cron, _repeat)
     return [finding.model_copy(update={"at": at}) for check in checks for finding in check(plan, after, estate)]
 
 
-def _finding(check: str, good: bool, expected: str, observed: str, where: str) -> Finding:
-    return Finding(
-        check=check, verdict=Verdict.OK if good else Verdict.FAIL, expected=expected, observed=observed, where=where
-    )
+def findings_of_any_plan(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
+    """What has to hold whatever was planned: the files, the streams' services, no stranded mail, a way in."""
+    for check in (_files, _services, _stream_ports, _queue, _ssh):
+        yield from check(plan, after, estate)
 
 
 def _files(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
-    candidates = (after.master_cf, after.main_cf, after.interfaces, after.rehab_cron)
-    files: dict[str, HostFile] = {file.path: file for file in candidates if file is not None}
     for edit in plan.edits():
-        file = files.get(edit.path)
+        file = after.files().get(edit.path)
         same = file is not None and file.text == edit.after
         seen = f"{'as planned' if same else 'differs'}, {file.owner} {file.mode}" if file else "missing"
-        yield _finding(f"{edit.path} to the byte", same, "as planned", seen, after.host)
+        yield judged(f"{edit.path} to the byte", same, "as planned", seen, after.host)
 
 
 def _services(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
     names = {service.name for service in master_cf.parse(after.master_cf.text, after.master_cf.path).services}
     lost = {stream.transport for stream in estate.streams.values() if stream.transport} - names
-    yield _finding("transports of the streams", not lost, "all defined", f"missing: {_list(lost)}", after.host)
+    yield judged("transports of the streams", not lost, "all defined", f"missing: {_list(lost)}", after.host)
     loaded = "has" if after.configuration_loaded else "has not"
-    yield _finding(
+    yield judged(
         "running Postfix",
         after.configuration_loaded,
         "has read its present files",
@@ -49,19 +47,22 @@ def _services(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]
     )
 
 
-def _ports(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
+def _ports_that_went(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
     for edit in plan.edits():
         for item in edit.items:
             word, _, rest = item.partition(" ")
             port = rest.partition(" ")[0].rpartition(":")[2]
             if word == "port" and port.isdigit():
                 is_open = int(port) in after.ports()
-                yield _finding(f"port {port}", not is_open, "closed", "open" if is_open else "closed", after.host)
+                yield judged(f"port {port}", not is_open, "closed", "open" if is_open else "closed", after.host)
+
+
+def _stream_ports(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
     for name, stream in estate.streams.items():
         if stream.submission is not None:
             is_open = stream.submission.port in after.ports()
             check = f"port {stream.submission.port} of stream {name}"
-            yield _finding(check, is_open, "open", "open" if is_open else "closed", after.host)
+            yield judged(check, is_open, "open", "open" if is_open else "closed", after.host)
 
 
 def _addresses(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
@@ -70,13 +71,13 @@ def _addresses(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding
     in_file = {binding.address for file in places for binding in interfaces.addresses(interfaces.parse(file.text))}
     for where, found in (("live", after.live()), ("file", in_file)):
         ours = found & (estate.mta.pool_addresses() | kept)
-        yield _finding(f"addresses ({where})", ours == kept, _list(kept), _list(ours), after.host)
+        yield judged(f"addresses ({where})", ours == kept, _list(kept), _list(ours), after.host)
 
 
 def _queue(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
     known = {service.name for service in master_cf.parse(after.master_cf.text, after.master_cf.path).services}
     stranded = {queue_id for queue_id, transport in after.queued_transports.items() if transport not in known}
-    yield _finding("queued mail without a transport", not stranded, "none", _list(stranded), after.host)
+    yield judged("queued mail without a transport", not stranded, "none", _list(stranded), after.host)
 
 
 def _ssh(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
@@ -84,9 +85,12 @@ def _ssh(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
     gone = {removal.address for removal in plan.removed_addresses()}
     good = after.ssh_address not in gone
     expected = "an address that stays"
-    yield _finding("SSH over a new connection", good, expected, after.ssh_address, after.host)
+    yield judged("SSH over a new connection", good, expected, after.ssh_address, after.host)
+
+
+def _cron(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
     active = cron.jobs(after.rehab_cron.text) if after.rehab_cron else ()
-    yield _finding("rehabilitation cron job", not active, "off", "on" if active else "off", after.host)
+    yield judged("rehabilitation cron job", not active, "off", "on" if active else "off", after.host)
 
 
 def _repeat(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
@@ -95,7 +99,7 @@ def _repeat(plan: Plan, after: Footprint, estate: Estate) -> Iterator[Finding]:
         good, seen = not changes, f"{changes} changes" if changes else "nothing to do"
     except Refused as refusal:
         good, seen = False, "; ".join(refusal.reasons)
-    yield _finding("the same plan again", good, "nothing to do", seen, after.host)
+    yield judged("the same plan again", good, "nothing to do", seen, after.host)
 
 
 def _list(items: Iterable[str]) -> str:

@@ -1,4 +1,7 @@
-"""Why a cleanup must not be planned. Each rule is one function that yields one sentence for each thing it met."""
+"""Why a cleanup must not be planned, and whatever else takes services and addresses off a host.
+
+Each rule is one function that yields one sentence for each thing it met.
+"""
 
 import posixpath
 import re
@@ -17,15 +20,22 @@ from deliverability.postfix.master_cf import Service
 
 def reasons(before: Footprint, estate: Estate, unused: Unused) -> tuple[str, ...]:
     """Every sentence of every rule, in the order a person would check them."""
+    return (
+        *_unknown_addresses(before, estate),
+        *_unknown_clients(before, estate),
+        *_kept_addresses_missing(before, estate),
+        *harm(before, estate, unused),
+    )
+
+
+def harm(before: Footprint, estate: Estate, unused: Unused) -> tuple[str, ...]:
+    """Why a stream would not work without these services and addresses, or the host would be lost, or mail stranded."""
     kept = [
         service
         for service in master_cf.parse(before.master_cf.text, before.master_cf.path).services
         if service not in unused.services
     ]
     return (
-        *_unknown_addresses(before, estate),
-        *_unknown_clients(before, estate),
-        *_kept_addresses_missing(before, estate),
         *_streams_not_served(before, estate, kept),
         *_streams_that_would_lose_their_port(estate, unused),
         *_addresses_in_use(before, unused, kept),
@@ -104,7 +114,8 @@ def _streams_that_would_lose_their_port(estate: Estate, unused: Unused) -> Itera
 
 def _addresses_in_use(before: Footprint, unused: Unused, kept: list[Service]) -> Iterator[str]:
     main = main_cf.parse(before.main_cf.text, before.main_cf.path)
-    sources = {route.source: route for route in before.routes if route.source}
+    # The kernel's own route to a subnet comes and goes with its primary address: see _primary_addresses.
+    sources = {route.source: route for route in before.routes if route.source and route.protocol != "kernel"}
     for address in unused.addresses:
         if address == before.ssh_address:
             yield f"{address} carries this SSH session; log in by an address that stays (hosts.*.address)"

@@ -29,6 +29,9 @@ def snowshoe_cleanup(estate: str = "performancewest", unattended: bool = False) 
 
 
 def cleanup(run: Run) -> None:
+    # Settle: what a run that died left behind is undone first.
+    run.settle()
+
     # Look: one connection, nothing written.
     before = observe_footprint(run.source, run.moment("before the plan"))
     run.observed(*planning.summary(before))

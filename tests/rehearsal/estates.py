@@ -94,11 +94,11 @@ class Desk:
 
     def _arguments(self, command: str, options: Sequence[str], estate_file: str) -> list[str]:
         procedure = [PROCEDURE] if command in ("plan", "run") else []
-        return [command, *procedure, "--estate", estate_file or self.file, *options]
+        return [*command.split(), *procedure, "--estate", estate_file or self.file, *options]
 
-    def reports(self) -> list[dict[str, Any]]:
+    def reports(self, procedure: str = PROCEDURE) -> list[dict[str, Any]]:
         """The JSON twins of all reports, oldest first."""
-        twins = sorted((self.var / "reports" / PROCEDURE).glob("*.json"))
+        twins = sorted((self.var / "reports" / procedure).glob("*.json"))
         return [json.loads(twin.read_text()) for twin in twins]
 
     def report(self) -> tuple[dict[str, Any], str]:
@@ -183,8 +183,8 @@ class Desk:
         return log.count("Accepted publickey for root")
 
     def guard(self, name: str) -> str:
-        """A file of the one guard there is on the host; empty if it is not there yet."""
-        return self.shell(f"cat {GUARDS}/*/{name} 2>/dev/null || true")
+        """A file of the guard that was armed last; empty if it is not there yet."""
+        return self.shell(f"cat {GUARDS}/current/{name} 2>/dev/null || true")
 
     def journal(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.guard("journal").splitlines()]

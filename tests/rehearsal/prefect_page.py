@@ -50,7 +50,9 @@ class PrefectPage:
         expect(self._page.get_by_text("Run Name")).to_be_visible()
         self._page.get_by_role("textbox").first.fill(name)
         self.screenshot("run form")
-        self._page.get_by_role("button", name="Submit").click()
+        with self._page.expect_response(re.compile("/create_flow_run$")) as created:
+            self._page.get_by_role("button", name="Submit").click()
+        assert created.value.ok, created.value.text()
         # The button comes twice and slides about, one over the other: no place to click is safe.
         self._page.get_by_role("button", name="View run").first.dispatch_event("click")
         expect(self._page.get_by_role("banner").get_by_text(name)).to_be_visible()

@@ -222,7 +222,7 @@ def test_resolvers_that_do_not_answer(mended: Desk) -> None:
 def test_nobody_decides_outside_a_rehearsal(shared: Desk) -> None:
     logins = shared.logins()
     done = shared.run("run", "--unattended", estate_file="performancewest")
-    assert_refused(done, 3, "estate performancewest accepts no unattended decision", "runbook run snowshoe-cleanup")
+    assert_refused(done, 3, "estate performancewest accepts no unattended decision", "without --unattended")
     assert shared.logins() == logins
 
 

@@ -6,7 +6,7 @@ import time
 import estate_probes as probes
 import pytest
 
-from rehearsal import Estate, HostFailed, RunningEstate, hosts, running
+from rehearsal import Estate, HostFailed, RehearsalError, RunningEstate, hosts, running
 
 pytestmark = pytest.mark.rehearsal
 
@@ -46,6 +46,17 @@ def test_a_long_transfer_survives_the_delay_line(estate: Estate) -> None:
         estate.undelay("mta")
 
 
+def test_one_line_in_the_cable_takes_the_place_of_another(estate: Estate) -> None:
+    estate.delay("mta", 300)
+    estate.lose("mta", 100)
+    try:
+        assert estate.host("mta").run(["ping", "-c1", "-W1", "207.174.124.22"]).returncode == 1
+        estate.delay("mta", 0)
+        assert estate.host("mta").run(["ping", "-c1", "-W1", "207.174.124.22"]).returncode == 0
+    finally:
+        estate.undelay("mta")
+
+
 def test_a_reboot_keeps_files_and_drops_what_was_only_live(estate: Estate) -> None:
     mta = estate.host("mta")
     mta.run(["touch", "/root/kept", "/run/dropped"])
@@ -67,6 +78,20 @@ def test_a_reboot_keeps_files_and_drops_what_was_only_live(estate: Estate) -> No
     assert len(probes.addresses(mta)) == 22
     probes.inject(mta, 25, "again@contoso.com")
     assert probes.until(estate.receiver("microsoft").messages)[0]["peer"] == "207.174.124.94"
+
+
+def test_only_the_runner_of_the_estate_can_reboot_a_host(estate: Estate) -> None:
+    with pytest.raises(RehearsalError, match="only the process that started the estate can restart mta"):
+        RunningEstate(estate.state).host("mta").restart()
+
+
+def test_every_host_has_a_disk_of_its_own(estate: Estate) -> None:
+    assert estate.host("mta").run(["sh", "-c", "head -c 200M /dev/zero >/root/big"]).returncode != 0
+    try:
+        assert estate.host("mta").run(["sh", "-c", "echo more >/root/more"]).returncode != 0
+        assert estate.host("ns").run(["sh", "-c", "echo more >/root/more"]).returncode == 0
+    finally:
+        estate.host("mta").run(["rm", "-f", "/root/big", "/root/more"])
 
 
 def test_a_command_that_hangs_is_ended_with_its_children(estate: Estate) -> None:

@@ -57,7 +57,7 @@ def test_more_output_than_the_limit_is_refused(writer: Writer, redirect: str) ->
 
 def test_input_and_output_do_not_wait_for_each_other(writer: Writer) -> None:
     text = "x" * 5_000_000
-    assert writer.run("cat", stdin=text).stdout == text
+    assert writer.run("cat", stdin=text.encode()).stdout == text
 
 
 def test_a_command_that_does_not_end_in_time(desk: Desk, writer: Writer) -> None:

@@ -163,6 +163,12 @@ def test_a_plan_shows_its_digest_every_item_every_address_and_every_line_that_go
         assert all(f"\n-{line}\n" in markdown for line in gone)
 
 
+def test_addresses_that_come_are_counted_and_named() -> None:
+    added = [removal.inverse() for removal in PLAN.removed_addresses()[:2]]
+    assert "**2 addresses come**: 207.174.124.90, 207.174.124.91\n" in render.plan_markdown(plan(*added))
+    assert "addresses come" not in render.plan_markdown(PLAN)
+
+
 def test_an_empty_plan_says_so() -> None:
     assert "**Nothing to do**" in render.plan_markdown(plan())
 

@@ -88,5 +88,7 @@ def carried_out(plan: Plan, before: Footprint, count: int | None = None) -> Foot
                 left = tuple(live for live in after.addresses if live.address != change.address)
                 after = after.model_copy(update={"addresses": left})
             case AddAddress():
-                raise AssertionError("a cleanup adds no address")
+                fields = change.model_dump(exclude={"kind", "host", "why"})
+                live = LiveAddress(**fields, scope="global", secondary=True)
+                after = after.model_copy(update={"addresses": (*after.addresses, live)})
     return after

@@ -45,9 +45,11 @@ def host(given: dict[str, Any]) -> Footprint:
             before = perfwest.with_text(before, path, text.replace(old, new))
     for path, more in rest.pop("append", {}).items():
         before = perfwest.with_text(before, path, getattr(before, perfwest.FIELDS[path]).text + more)
+    # The kernel sends to the subnet itself from its primary address.
+    connected = Route("207.174.124.0/24", "eth0", source=rest.get("primary", perfwest.PRIMARY), protocol="kernel")
+    routes = [Route(to, "eth0", source=source) for to, source in rest.pop("route_sources", {}).items()]
     fields: dict[str, Any] = {"configuration_loaded": True, "addresses": _addresses(before, rest)}
-    if routes := rest.pop("route_sources", {}):
-        fields["routes"] = tuple(Route(destination, "eth0", source=source) for destination, source in routes.items())
+    fields["routes"] = (*before.routes, *routes, connected)
     fields["tables"] = tuple(Table(path=path, kind="hash", text=text) for path, text in rest.pop("tables", {}).items())
     fields["sourced_interfaces"] = tuple(
         HostFile(path=path, text=text, owner="", mode="") for path, text in rest.pop("sourced", {}).items()

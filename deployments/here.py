@@ -1,0 +1,28 @@
+"""A procedure in this very process, with its gate at this terminal; nothing has to be up for it."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from prefect import Flow
+
+from deliverability.errors import RunbookError
+from flows.conduct import admit
+from reports.record import Record
+
+
+def run(flow: Flow[Any, Any], estate: str, unattended: bool, say: Callable[[str], None], **parameters: Any) -> Record:
+    """Run a procedure to its end; what it left. `parameters` are those that not every procedure has.
+
+    Raises RunbookError if it did not begin, or ended without a record.
+    """
+    admit(estate, unattended)  # before Prefect starts for it, and without its traceback
+    if "PREFECT_API_URL" not in os.environ:
+        say("Prefect starts for this run alone, about 8 s (`runbook up` keeps one running)")
+    state: Any = flow(estate=estate, unattended=unattended, **parameters, return_state=True)
+    record = state.data if isinstance(state.data, Record) else state.result(raise_on_failure=False)
+    if isinstance(record, RunbookError):
+        raise record
+    if not isinstance(record, Record):
+        raise RunbookError(f"the run ended as {state.name}: {state.message}")
+    return record

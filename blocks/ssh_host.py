@@ -4,6 +4,7 @@
 in this project opens a connection.
 """
 
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import paramiko
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
-from blocks.ssh_session import CONNECT_SECONDS, Reader, Writer
+from blocks.ssh_session import COMMAND_SECONDS, CONNECT_SECONDS, Reader, Writer
 from deliverability import estate as estates
 from deliverability.errors import HostError, HostKeyMismatch, HostUnreachable
 
@@ -24,6 +25,11 @@ DEAD_SECONDS = 20
 """A connection whose other end has acknowledged nothing for this long is dead. Left to itself the kernel takes fifteen
 minutes, or two hours when nothing is under way; that is how long other tools hang on a cut cable.
 """
+
+
+# Its thread logs a traceback when a connection is reset; what a person needs of that is in the error we raise.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+logging.getLogger("paramiko").propagate = False
 
 
 class SshHost(Block):
@@ -88,7 +94,7 @@ class SshHost(Block):
                 timeout=CONNECT_SECONDS,
                 banner_timeout=CONNECT_SECONDS,
                 auth_timeout=CONNECT_SECONDS,
-                channel_timeout=CONNECT_SECONDS,
+                channel_timeout=COMMAND_SECONDS,
             )
         except paramiko.BadHostKeyException as error:
             client.close()

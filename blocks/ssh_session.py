@@ -157,7 +157,7 @@ class Reader:
         try:
             with (
                 self._watched(argv[0]),
-                transport.open_session(WINDOW, timeout=min(timeout, CONNECT_SECONDS)) as channel,
+                transport.open_session(WINDOW, timeout=timeout) as channel,
             ):
                 channel.settimeout(timeout)
                 channel.exec_command(command)

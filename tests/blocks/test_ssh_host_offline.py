@@ -1,5 +1,7 @@
 """What an SSH block refuses before anything is sent: writes while observing, and a host without a pinned key."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import paramiko
@@ -84,3 +86,37 @@ def test_file_references_expand_what_is_set_and_refuse_what_is_not(monkeypatch: 
     with pytest.raises(HostError, match="is not set") as caught:
         resolve_file("file:$RUNBOOK_REHEARSAL_STATE/keys/operator")
     assert caught.value.next_step.startswith("runbook rehearse --keep")
+
+
+RESET = """
+import socket, struct, sys, threading
+from blocks.ssh_host import SshHost
+from deliverability.errors import HostUnreachable
+
+def serve(server):
+    connected, _ = server.accept()
+    connected.recv(64)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connected.close()  # a reset, as from a host that is starting again
+
+with socket.create_server(("127.0.0.1", 0)) as server:
+    threading.Thread(target=serve, args=(server,)).start()
+    port, folder = server.getsockname()[1], sys.argv[1]
+    mta = SshHost(name="mta", address="127.0.0.1", port=port, key=f"file:{folder}/id", host_key=sys.argv[2])
+    try:
+        with mta.observe():
+            pass
+    except HostUnreachable as error:
+        print(error.fact)
+"""
+
+
+def test_a_reset_before_the_banner_is_one_error_and_no_traceback(tmp_path: Path) -> None:
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "id")]
+    subprocess.run(command, check=True)
+    public = " ".join((tmp_path / "id.pub").read_text().split()[:2])
+    done = subprocess.run(
+        [sys.executable, "-c", RESET, str(tmp_path), public], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.startswith("mta (127.0.0.1:")
+    assert done.stderr == ""

@@ -2,9 +2,12 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from blocks.ssh_session import Writer
+from estates import Desk
 from rehearsal import Estate, RehearsalUnavailable
 from rehearsal.estate import check_machine
 
@@ -24,3 +27,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def estate() -> Iterator[Estate]:
     with Estate() as started:
         yield started
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+@pytest.fixture
+def writer(desk: Desk) -> Iterator[Writer]:
+    with desk.connected(desk.host().operate()) as writer:
+        yield writer

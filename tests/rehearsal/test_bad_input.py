@@ -24,11 +24,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     return Desk(tmp_path_factory.mktemp("bad"))
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
-
-
 def assert_refused(done: Done, code: int, *parts: str) -> None:
     """One message: the fact, then `next:`; nothing else, and nothing on stdout."""
     assert (done.returncode, done.stdout) == (code, ""), done.stderr

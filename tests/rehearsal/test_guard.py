@@ -2,8 +2,6 @@
 
 import json
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,17 +19,6 @@ from estates import GUARDS, MASTER_CF, PATIENCE, Desk
 pytestmark = pytest.mark.rehearsal
 
 RUN = "20260101T000000-test"
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
-
-
-@pytest.fixture
-def writer(desk: Desk) -> Iterator[Writer]:
-    with desk.connected(desk.host().operate()) as writer:
-        yield writer
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import json
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from estate_probes import until
@@ -18,17 +17,6 @@ pytestmark = pytest.mark.rehearsal
 
 RUN = "20260101T000000-test"
 STARTS = 20
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
-
-
-@pytest.fixture
-def writer(desk: Desk) -> Iterator[Writer]:
-    with desk.connected(desk.host().operate()) as writer:
-        yield writer
 
 
 @pytest.fixture

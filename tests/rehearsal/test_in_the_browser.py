@@ -80,11 +80,6 @@ def page(hub_browser: Browser) -> Iterator[Page]:
     opened.close()
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
-
-
 class Visit:
     """One run started in the browser, up to its gate."""
 

@@ -1,7 +1,6 @@
 """A run that is told no by a person, the clock, the host or the proof: nothing is changed, or all is undone."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -10,11 +9,6 @@ from estates import CTRL_C, CTRL_D, FILES, GUARDS, MAIN_CF, MASTER_CF, Desk
 pytestmark = pytest.mark.rehearsal
 
 GO = {f"207.174.124.{last}" for last in (*range(90, 94), *range(95, 107), 108, 109)}
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
 
 
 # ways to say no

@@ -24,11 +24,6 @@ TRANSPORTS = {
 SECTIONS = ["Summary", "Trigger", "Observed", "Plan", "Decision", "Actions", "Verification", "Undo"]
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
-
-
 class TestPlan:
     """`runbook plan` names exactly what goes, and only looks."""
 

@@ -91,7 +91,7 @@ def test_a_run_that_is_later_than_its_guard_changes_nothing_more(desk: Desk) -> 
     assert desk.substance() == before
     record, _ = desk.report()
     assert (record["status"], record["findings"]) == ("verification failed, undone", [])
-    assert "fired first: undone" in record["summary"]
+    assert "it was undone; the old state is back" in record["summary"]
     assert len(changed(desk)) < len(record["plan"]["changes"])
 
 

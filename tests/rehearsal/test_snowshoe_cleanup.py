@@ -130,19 +130,23 @@ class TestWholeRun:
     @pytest.fixture(scope="class")
     @classmethod
     def record(cls, desk: Desk, ended: list[subprocess.CompletedProcess[str]]) -> dict[str, Any]:
-        assert [one.returncode for one in ended] == [0, 75], [one.stderr[-2000:] for one in ended]
+        # The other one waits for its turn, and then its approval is void; or it comes too late for that, and is held.
+        assert ended[0].returncode == 0, ended[0].stderr
+        assert ended[1].returncode in (3, 75), ended[1].stderr
         (record,) = (record for record in desk.reports() if record["exit_code"] == 0)
         return record
 
-    def test_one_succeeds_and_the_other_is_told_who_has_the_host(
+    def test_one_succeeds_and_the_other_is_told_why_it_changes_nothing(
         self, desk: Desk, ended: list[subprocess.CompletedProcess[str]], record: dict[str, Any]
     ) -> None:
         winner, loser = ended
         assert "done: 18 addresses" in winner.stdout
-        (held,) = (other for other in desk.reports() if other["exit_code"] == 75)
-        assert held["status"] == "held by another run"
-        assert record["run"] in held["summary"]
-        assert "next: wait" in loser.stderr
+        (other,) = (other for other in desk.reports() if other["run"] != record["run"])
+        if loser.returncode == 75:
+            assert record["run"] in other["summary"]
+            assert "next: wait" in loser.stderr
+        else:
+            assert "the estate changed since the approval" in other["summary"]
 
     @pytest.mark.parametrize(
         ("port", "peer", "helo"),

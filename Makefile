@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/installed
 
 export PYTHON
 
-.PHONY: help rehearse test lint bench setup rehearsal lock clean
+.PHONY: help rehearse test lint bench faults setup rehearsal lock clean
 
 help: ## this text
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ lint: setup
 
 bench: setup rehearsal ## measure; prints tables of ratios
 	@$(BIN)/python -m benchmarks.plan_time
+
+faults: setup rehearsal ## the crash matrix: a run hit at every step by everything, about 45 minutes
+	@$(BIN)/python tests/rehearsal/crash_matrix.py
 
 setup: $(INSTALLED) ## the Python environment, from requirements.lock
 

@@ -4,50 +4,37 @@ It needs nothing but Debian: a systemd timer with a calendar deadline, enabled o
 of our process, of the SSH session, of sshd, and a restart of the host.
 """
 
-import io
 import json
 import logging
-import tarfile
 import time
-from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
-from string import Template
 
+from blocks.guard_arming import (
+    BASE,
+    CURRENT,
+    Armed,
+    back_up,
+    backup_name,
+    lay_beside,
+    start_timer,
+    sweep,
+    unfinished,
+    write_data,
+)
 from blocks.ssh_host import SshHost
 from blocks.ssh_session import Reader, Writer
 from deliverability.errors import CommandFailed, CommandTimedOut, Conflict, Held, HostError, HostUnreachable, UndoFailed
-from deliverability.network.addresses import LiveAddress, parse_addresses
 from deliverability.plan import Plan
-
-BASE = "/var/lib/deliverability-runbook"
-UNITS = "/etc/systemd/system"
-CURRENT = f"{BASE}/current"
-"""A link to the directory of the run that was here last: one guard at most is ever armed."""
 
 UNDO_SECONDS = 120.0
 RETRY_SECONDS = 2.0
-RESERVE_KILOBYTES = 256
-NOT_ARMED = 3
+NOT_ARMED = 93
 """How guard.sh ends when it is asked for something that only an armed guard does."""
 
 
 log = logging.getLogger("runbook")
-
-
-@dataclass(frozen=True)
-class Armed:
-    """A guard on a host: its run, the directory with its evidence, and when it fires (UTC).
-
-    `deadline` is by the host's clock, which is the one that fires it; `expires` is the same moment by ours.
-    """
-
-    run: str
-    directory: str
-    deadline: datetime
-    expires: datetime
-    backups: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -126,11 +113,6 @@ def settle(host: Writer) -> str:
     return f"run {before.run} died; {after}" if before.state == "armed" else str(before)
 
 
-def backup_name(directory: str, path: str, procedure: str, run: str) -> str:
-    """`/root/master.cf.bak_snowshoe_RUN`: a name of its own for every run, so that no backup is ever overwritten."""
-    return f"{directory}/{path.rpartition('/')[2]}.bak_{procedure.partition('-')[0]}_{run}"
-
-
 def arm(host: Writer, plan: Plan, run: str, minutes: float, backup_directory: str) -> Armed:
     """Back up what the plan touches, write the undo data, and start the timer.
 
@@ -146,12 +128,18 @@ def arm(host: Writer, plan: Plan, run: str, minutes: float, backup_directory: st
     if host.run("ls", "-1", "--", directory, check=False).exit_code == 0:
         raise Conflict(f"run {run} has been on {host.name} before", next_step="start a new run")
     try:
-        _back_up(host, armed)
-        _write_data(host, armed, plan)
-        _start_timer(host, armed)
+        sweep(host, backup_directory)
+        host.run("mkdir", "-m", "700", unfinished(run))
+        back_up(host, armed)
+        write_data(host, armed, plan)
+        lay_beside(host, armed)
+        start_timer(host, armed)
     except HostError as error:
         if isinstance(error, HostUnreachable):
             raise
+        with suppress(HostError):
+            host.run("sh", f"{directory}/guard.sh", "restore", check=False)
+            sweep(host, backup_directory)
         raise HostError(
             f"the guard cannot be armed, nothing was changed: {error.fact}",
             next_step="is there space (df -h), do its timers run (systemctl list-timers)? Is guard.minutes too short?",
@@ -169,6 +157,15 @@ def record(host: Writer, armed: Armed, **entry: object) -> None:
         raise HostError(f"{host.name}: the journal cannot be written: {noted.stderr.strip()}", next_step="df -h there")
 
 
+def only_while_armed(armed: Armed) -> tuple[str, ...]:
+    """What a command of the change begins with: asking the guard and changing the host are one step, under its lock.
+
+    A command that was on its way when the cable was cut arrives when it is mended: after the guard has fired it must
+    do nothing.
+    """
+    return "sh", f"{armed.directory}/guard.sh", "do"
+
+
 def disarm(host: SshHost, armed: Armed) -> None:
     """Confirm the change, over a connection of its own. Raises Conflict if the guard has already fired.
 
@@ -178,7 +175,7 @@ def disarm(host: SshHost, armed: Armed) -> None:
         try:
             with host.operate() as fresh:
                 try:
-                    fresh.run("sh", f"{armed.directory}/guard.sh", "disarm")
+                    fresh.run("sh", f"{armed.directory}/guard.sh", "confirm")
                     return
                 except CommandFailed:
                     raise _fired(fresh, armed) from None
@@ -193,9 +190,10 @@ def _fired(host: Reader, armed: Armed) -> Conflict:
     return Conflict(f"{host.name}: the guard of run {armed.run} fired first: {state}", next_step="run again")
 
 
-def undo(host: SshHost, armed: Armed) -> str:
+def undo(host: SshHost, armed: Armed) -> str | None:
     """Undo now; or, while the host cannot be reached, wait until its own timer has. Returns the log of the undo.
 
+    None if the host had taken our confirmation already, and only its answer was lost: then the new state stands.
     Raises UndoFailed with what to type by hand when the old state is not back.
     """
     give_up = armed.expires + timedelta(seconds=UNDO_SECONDS)
@@ -209,6 +207,9 @@ def undo(host: SshHost, armed: Armed) -> str:
                 state = fresh.run("cat", f"{armed.directory}/state").stdout
             if state.startswith("undone"):
                 return told
+            if state.startswith("disarmed"):
+                _refuse_by_hand(host.name, armed, state.strip())
+                return None
             raise UndoFailed(f"{host.name}: the old state is not back:\n{told}{result.stderr}", next_step=by_hand)
         except HostError as error:
             waiting = isinstance(error, HostUnreachable | CommandTimedOut)
@@ -223,6 +224,16 @@ def undo(host: SshHost, armed: Armed) -> str:
             time.sleep(RETRY_SECONDS)
 
 
+def _refuse_by_hand(name: str, armed: Armed, state: str) -> None:
+    """Raises UndoFailed if it was a person who disarmed the guard, amid the changes."""
+    if state.endswith("by hand"):
+        raise UndoFailed(
+            f"{name}: the guard was {state} while the run was at work: what it had changed by then stands",
+            next_step=f"on the console of {name}: cat {armed.directory}/journal; what is not right, put right by hand: "
+            f"{armed.directory}/files names the backups",
+        )
+
+
 def _by_hand(name: str, directory: str) -> str:
     """What to type, word for word, when an undo has failed; the host itself goes on trying."""
     return (
@@ -231,79 +242,3 @@ def _by_hand(name: str, directory: str) -> str:
         f"(cp -p the backups in {directory}/files back, addresses, routes, postfix reload), then: "
         f"sh {directory}/guard.sh accept"
     )
-
-
-def _back_up(host: Writer, armed: Armed) -> None:
-    for backup, path in armed.backups:
-        folder, _, name = path.rpartition("/")
-        # The second copy is what an undo moves into place: on a disk that is full by then, nothing can be copied.
-        for copy in (backup, f"{folder}/.{name}.guard-{armed.run}"):
-            # --no-clobber is silent about a name that is taken; the comparison is not.
-            host.run("cp", "-p", "--no-clobber", "--", path, copy)
-            host.run("cmp", "--", path, copy)
-        host.run("sync", "--", backup, f"{folder}/.{name}.guard-{armed.run}")
-
-
-def _write_data(host: Writer, armed: Armed, plan: Plan) -> None:
-    deadline = armed.deadline.strftime("%Y-%m-%d %H:%M:%S UTC")
-    values = {"run": armed.run, "directory": armed.directory, "deadline": deadline}
-    routes = host.run("ip", "-4", "route", "show").stdout
-    texts = {
-        "README": _template("README", values),
-        "run": armed.run + "\n",
-        "deadline": deadline + "\n",
-        "plan.json": plan.model_dump_json(indent=2) + "\n",
-        "files": "".join(f"{backup}\t{path}\n" for backup, path in armed.backups),
-        "hashes": host.run("sha256sum", "--", *(path for pair in armed.backups for path in pair)).stdout,
-        "addresses": _address_lines(live_addresses(host)),
-        "added": "".join(f"{new.address}/{new.prefix}\t{new.interface}\n" for new in plan.added_addresses()),
-        "routes": "".join(f"{line.rstrip()}\n" for line in routes.splitlines()),
-        "guard.sh": files("blocks").joinpath("guard_files/guard.sh").read_text(),
-    }
-    fresh = f"{BASE}/.{armed.run}.new"
-    host.run("mkdir", "-p", "-m", "700", BASE)
-    host.run("mkdir", "-m", "700", fresh)
-    host.run("tar", "--extract", "--no-same-owner", "--directory", fresh, stdin=_archive(texts))
-    host.run("dd", "if=/dev/zero", f"of={fresh}/reserve", "bs=1K", f"count={RESERVE_KILOBYTES}", "conv=fsync")
-    host.run("sync", "--file-system", fresh)
-    # It is there with all it needs, or it is not there.
-    host.run("mv", "--no-target-directory", fresh, armed.directory)
-    host.run("ln", "--symbolic", "--force", "--no-dereference", armed.run, f"{CURRENT}.new")
-    host.run("mv", "--no-target-directory", f"{CURRENT}.new", CURRENT)
-    unit = f"{UNITS}/deliverability-guard-{armed.run}"
-    host.write_text(f"{unit}.service", _template("guard.service", values), mode=0o644)
-    host.write_text(f"{unit}.timer", _template("guard.timer", values), mode=0o644)
-
-
-def _archive(texts: Mapping[str, str]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, text in texts.items():
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode, entry.mtime = len(text.encode()), 0o600, int(time.time())
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    return buffer.getvalue()
-
-
-def _start_timer(host: Writer, armed: Armed) -> None:
-    timer = f"deliverability-guard-{armed.run}.timer"
-    host.run("systemctl", "daemon-reload")
-    host.run("systemctl", "enable", "--now", "--quiet", timer)
-    host.run("sh", f"{armed.directory}/guard.sh", "arm")
-
-
-def live_addresses(host: Reader) -> tuple[LiveAddress, ...]:
-    """The host's IPv4 addresses, in the order the kernel has them."""
-    return parse_addresses(host.run("ip", "-j", "addr", "show").stdout)
-
-
-def _address_lines(addresses: Sequence[LiveAddress]) -> str:
-    return "".join(
-        f"{live.address}/{live.prefix}\t{live.interface}\t{live.label}\t{live.broadcast or ''}\n"
-        for live in addresses
-        if live.scope == "global" and "." in live.address
-    )
-
-
-def _template(name: str, values: dict[str, str]) -> str:
-    return Template(files("blocks").joinpath(f"guard_files/{name}").read_text()).substitute(values)

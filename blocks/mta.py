@@ -83,18 +83,21 @@ def read_footprint(host: Reader, estate: Estate, resolver: PublicResolver) -> Fo
     )
 
 
-def apply(host: Writer, change: Change, estate: Estate) -> str:
-    """Make one change if it is not made yet; what was done, in words. Raises Conflict, HostError."""
+def apply(host: Writer, change: Change, estate: Estate, only_if: Sequence[str] = ()) -> str:
+    """Make one change if it is not made yet; what was done, in words. Raises Conflict, HostError.
+
+    `only_if` is what the command begins with that makes the change: its guard's leave.
+    """
     match change:
         case EditFile():
-            written = host.replace_text(change.path, change.before, change.after)
+            written = host.replace_text(change.path, change.before, change.after, only_if)
             if change.path == estate.mta.interfaces:
                 _check_interfaces(host, estate)
             return "written" if written else "was written already"
         case RemoveAddress():
-            return _remove_address(host, change)
+            return _remove_address(host, change, only_if)
         case AddAddress():
-            return _add_address(host, change)
+            return _add_address(host, change, only_if)
         case ReloadService():
             return _reload(host, (estate.mta.master_cf, estate.mta.main_cf))
 
@@ -105,11 +108,11 @@ def _check_interfaces(host: Writer, estate: Estate) -> None:
     host.run("ifup", "--no-act", "--force", "-i", estate.mta.interfaces, estate.mta.interface)
 
 
-def _remove_address(host: Writer, change: RemoveAddress) -> str:
+def _remove_address(host: Writer, change: RemoveAddress, only_if: Sequence[str]) -> str:
     before = _live(host)
     if change.address not in before:
         return "was gone already"
-    host.run("ip", "addr", "del", f"{change.address}/{change.prefix}", "dev", change.interface)
+    host.run(*only_if, "ip", "addr", "del", f"{change.address}/{change.prefix}", "dev", change.interface)
     # That this answer arrives also shows that the session outlived the removal.
     lost = before - _live(host) - {change.address}
     if lost:
@@ -117,12 +120,12 @@ def _remove_address(host: Writer, change: RemoveAddress) -> str:
     return "removed"
 
 
-def _add_address(host: Writer, change: AddAddress) -> str:
+def _add_address(host: Writer, change: AddAddress, only_if: Sequence[str]) -> str:
     if change.address in _live(host):
         return "was there already"
     broadcast = ("brd", change.broadcast) if change.broadcast else ()
     address = f"{change.address}/{change.prefix}"
-    host.run("ip", "addr", "add", address, *broadcast, "dev", change.interface, "label", change.label)
+    host.run(*only_if, "ip", "addr", "add", address, *broadcast, "dev", change.interface, "label", change.label)
     return "added"
 
 

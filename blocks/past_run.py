@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
-from blocks.guard import BASE
+from blocks.guard_arming import BASE
 from blocks.ssh_session import Reader
 from deliverability.errors import HostError, Refused, RunbookError
 from deliverability.estate import Estate

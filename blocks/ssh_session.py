@@ -191,8 +191,10 @@ class Writer(Reader):
     def _allow(self, argv: Sequence[str]) -> None:
         return
 
-    def replace_text(self, path: str, before: str, after: str) -> bool:
+    def replace_text(self, path: str, before: str, after: str, only_if: Sequence[str] = ()) -> bool:
         """Replace a file's whole text, atomically, keeping owner and mode; True if something was written.
+
+        `only_if` begins the command that puts the new file in its place, which may refuse.
 
         Compare-and-set: a file that already says `after` is left alone; one that says neither raises Conflict.
         A symbolic link is followed, so that the link stays a link.
@@ -203,10 +205,10 @@ class Writer(Reader):
             return False
         if now != before:
             raise Conflict(f"{self.name}:{path} is not the file the plan was made for", next_step="plan again")
-        self.write_text(real, after)
+        self.write_text(real, after, only_if=only_if)
         return True
 
-    def write_text(self, path: str, text: str, mode: int | None = None) -> None:
+    def write_text(self, path: str, text: str, mode: int | None = None, only_if: Sequence[str] = ()) -> None:
         """Write a file through a temporary one beside it. An existing file's owner and mode are kept."""
         target = PurePosixPath(path)
         temporary = str(target.parent / f".{target.name}.runbook-new")
@@ -222,7 +224,7 @@ class Writer(Reader):
                 sftp.chmod(temporary, 0o644 if mode is None else mode)
                 # Data before name: after a power cut the name must not lead to an empty file.
                 self.run("sync", "--", temporary)
-                sftp.posix_rename(temporary, path)
+                self.run(*only_if, "mv", "--no-target-directory", "--", temporary, path)
             except (OSError, CommandFailed) as error:
                 _unlink(sftp, temporary)
                 raise HostError(f"{self.name}: cannot write {path}: {error}", next_step=f"df -h {path}") from None
@@ -268,7 +270,7 @@ class Writer(Reader):
         """A command that stays running while the context is open; closing its standard input is to end it."""
         channel = self._transport().open_session(timeout=CONNECT_SECONDS)
         channel.settimeout(CONNECT_SECONDS)
-        channel.exec_command(shlex.join([*REMOTE_ENVIRONMENT, *argv]))
+        channel.exec_command(f"exec {shlex.join([*REMOTE_ENVIRONMENT, *argv])}")
         try:
             yield channel
         finally:

@@ -16,6 +16,7 @@ from prefect.client.orchestration import get_client
 
 from blocks import guard as guards
 from blocks import host_lock, mta, snapshots
+from blocks.guard_arming import Armed
 from blocks.ssh_host import SshHost
 from blocks.ssh_session import Writer
 from deliverability.decision import Choice, Decision
@@ -141,7 +142,7 @@ class Run:
         )
 
     @contextmanager
-    def guard(self, writer: Writer) -> Iterator[guards.Armed]:
+    def guard(self, writer: Writer) -> Iterator[Armed]:
         """Arm the undo timer on the host; confirm the change at the end, or undo it if anything at all goes wrong."""
         minutes = self.estate.guard.minutes
         with self._timed(f"arm the guard, {minutes:g} min") as done:
@@ -153,12 +154,18 @@ class Run:
             with self._timed("disarm the guard, over a new connection") as done:
                 guards.disarm(self.host, armed)
                 done("confirmed")
-            self.confirmed = True
         except BaseException as error:
-            self._undo(armed, error)
-            raise VerificationFailed(
-                f"{error}\n  it was undone; the old state is back", next_step=f"runbook reports {self.record.run}"
-            ) from error
+            if self._undo(armed, error):
+                raise VerificationFailed(
+                    f"{error}\n  it was undone; the old state is back", next_step=f"runbook reports {self.record.run}"
+                ) from error
+            self._keep(armed)
+            raise
+        self._keep(armed)
+
+    def _keep(self, armed: Armed) -> None:
+        """The host has taken the confirmation: from here on the change stands, and this is how to take it back."""
+        self.confirmed = True
         # Addresses first: a transport whose address is missing sends from another one, with no more than a warning.
         self.record.undo = [
             f"runbook undo {self.record.run} --estate {self.source}",
@@ -176,13 +183,13 @@ class Run:
             f"evidence on {self.host.name}: {armed.directory}",
         ]
 
-    def apply(self, writer: Writer, armed: guards.Armed) -> None:
+    def apply(self, writer: Writer, armed: Armed) -> None:
         """Make the plan's changes, in order, with a line in the host's journal before and after each."""
         for number, change in enumerate(self.plan.changes, 1):
             what = render.headline(change)
             with self._timed(what, f"[{number}/{len(self.plan.changes)}]") as done:
                 guards.record(writer, armed, event="before", number=number, change=change.kind, target=change.target)
-                result = mta.apply(writer, change, self.estate)
+                result = mta.apply(writer, change, self.estate, guards.only_while_armed(armed))
                 guards.record(writer, armed, event="after", number=number, result=result)
                 done(result)
 
@@ -221,7 +228,8 @@ class Run:
         at = datetime.now(UTC).isoformat(timespec="seconds")
         self.record.actions.append(Action(at=at, what=what, result=result, seconds=0))
 
-    def _undo(self, armed: guards.Armed, cause: BaseException) -> None:
+    def _undo(self, armed: Armed, cause: BaseException) -> bool:
+        """False if there was nothing to undo any more: the host had been told to keep the change."""
         self.progress.step("undo", f"{type(cause).__name__}: {cause}")
         with self._timed("undo") as done:
             try:
@@ -233,10 +241,13 @@ class Run:
                     f"the undo was cut short ({type(error).__name__}); the host undoes by itself at {armed.deadline}",
                     next_step=self._by_hand(armed),
                 ) from error
-            done("the old state is back")
+            done("the change is confirmed, and stands" if log is None else "the old state is back")
+        if log is None:
+            return False
         self.record.undo = [f"undone because: {cause}", *log.splitlines()]
+        return True
 
-    def _by_hand(self, armed: guards.Armed) -> str:
+    def _by_hand(self, armed: Armed) -> str:
         return f"on {self.host.name}: sh {armed.directory}/guard.sh undo; cat {armed.directory}/undo.log"
 
     @contextmanager

@@ -36,7 +36,8 @@ def wait(estate: str, host: Reader, seconds: float, progress: Progress) -> Itera
     name = f"{estate}:{host.name}"
     with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):  # another run makes it too
         client.upsert_global_concurrency_limit_by_name(name, 1)
-    with ExitStack() as slot:
+    slot = ExitStack()
+    try:
         began = time.monotonic()
         while not _enter(slot, name):
             holder = host_lock.holder(host)
@@ -47,6 +48,11 @@ def wait(estate: str, host: Reader, seconds: float, progress: Progress) -> Itera
                 raise Held(f"{host.name} is {holder}", next_step="runbook lock status")
             progress.step("turn", f"waits: {host.name} is {holder}")
         yield
+    finally:
+        try:
+            slot.close()
+        except Exception as error:  # it must not take the place of what the run itself has to say
+            progress.step("turn", f"could not be given back ({error}); it lapses by itself")
 
 
 def _enter(slot: ExitStack, name: str) -> bool:

@@ -92,7 +92,7 @@ _KNOWN = (
     _scripted("sshd-gone", "every sshd is killed, sessions too, and none comes back"),
     Fault("reboot", "the power cord is pulled, and the host boots again", _restart, nothing),
     _scripted("disk-full", "the disk is full to the last byte"),
-    _scripted("read-only", "/etc cannot be written"),
+    _scripted("read-only", "/etc cannot be written, nor can the guard's records"),
     _scripted("reload-fails", "`postfix reload` fails, all else of Postfix works"),
     _scripted("host-key", "sshd has a new host key"),
     _scripted("cron-stopped", "cron is stopped"),

@@ -2,6 +2,7 @@
 # Undo or disarm one guarded change. Lives in the directory of its run, with everything it needs:
 #   run, deadline     what this is about
 #   state             new | armed | disarmed | undone | failed, with the time, and by whom
+#   decision          leads to disarm or undo, whichever came first: only one of them is ever carried out
 #   files             BACKUP<TAB>PATH of each file as it was before the run; a copy also waits beside each PATH, so that
 #                     putting it back needs no free space: PATH's folder/.NAME.guard-RUN
 #   reserve           space for the records of an undo on a full disk
@@ -11,19 +12,20 @@
 #   journal           what the run did so far, a line for each step
 #   undo.log          what an undo did
 # Usage: guard.sh undo | disarm | accept      (accept: its undo failed, and a person has put the host right)
-# Its timer uses guard.sh expire, every half minute until it succeeds. The run itself also uses: guard.sh arm (once the
-# timer waits), guard.sh note LINE (for the journal, taken only while armed), guard.sh restore (undo, and again if the
-# deadline passed while a change was under way).
+# Its timer uses guard.sh expire, every half minute until it succeeds. The run itself uses: guard.sh arm (once the timer
+# waits), guard.sh note LINE (for the journal, taken only while armed), guard.sh do COMMAND... (a change, carried out
+# only while armed), guard.sh confirm (disarm), guard.sh restore (undo, and again if a change slipped in).
 set -u
+trap '' PIPE # whoever listened may be gone: an undo goes on
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
 run=$(cat "$here/run")
 unit=deliverability-guard-$run
-# One at a time: a disarm and a deadline that meet must not both win.
-# But an undo waits for nobody for long: whoever holds the lock may hang on a connection that is dead.
-exec 9>>"$here/lock"
+# One at a time. But an undo waits for nobody for long: whoever holds the lock may hang on a connection that is dead.
+# The directory is the lock: a file would have to be made, and on a read-only file system an undo must go on all the same.
+exec 9<"$here"
 case $1 in undo | restore | expire) flock --wait 10 9 ;; *) flock 9 ;; esac
-case $1 in expire) by="by its guard" ;; undo | accept) by="by hand" ;; *) by="by a run" ;; esac
+case $1 in expire) by="by its guard" ;; undo | disarm | accept) by="by hand" ;; *) by="by a run" ;; esac
 
 say() {
   echo "$*"
@@ -32,7 +34,22 @@ say() {
 }
 
 set_state() {
-  printf '%s %s %s\n' "$1" "$(date -u +%FT%TZ)" "$by" >"$here/state.new" && sync "$here/state.new" && mv "$here/state.new" "$here/state"
+  [ "$1" = armed ] || rm -f "$here/reserve"
+  printf '%s %s %s\n' "$1" "$(date -u +%FT%TZ)" "$by" >"$here/state.new" && sync "$here/state.new" &&
+    mv "$here/state.new" "$here/state" && sync "$here" # the name too, or a power cut takes it back
+}
+
+# The first one to make the link has decided. A rename, a state or the lock may each hang; this does not.
+decide() {
+  ln -s -T "$1" "$here/decision" 2>/dev/null && sync "$here"
+  [ "$(readlink "$here/decision")" = "$1" ]
+}
+
+disarm() { set_state disarmed && { clean_up; echo "disarmed"; }; }
+
+# Each BACKUP<TAB>PATH, with the file that PATH leads to: a link stays a link.
+each_file() {
+  while IFS='	' read -r backup path; do printf '%s\t%s\n' "$backup" "$(readlink -f -- "$path" || echo "$path")"; done <"$here/files"
 }
 
 # What waits beside a file to take its place.
@@ -43,27 +60,29 @@ clean_up() {
   systemctl disable --now --quiet "$unit.timer"
   rm -f "/etc/systemd/system/$unit.timer" "/etc/systemd/system/$unit.service" "/var/lib/systemd/timers/stamp-$unit.timer"
   systemctl daemon-reload
-  while IFS='	' read -r _ path; do rm -f "$(beside "$path")"; done <"$here/files"
+  each_file | while IFS='	' read -r _ path; do rm -f "$(beside "$path")"; done
   rm -f "$here/reserve"
   # On a file system that is read-only nothing goes: then the timer comes again.
   [ ! -e "/etc/systemd/system/$unit.timer" ] && [ ! -e "/etc/systemd/system/$unit.service" ]
 }
 
 restore_files() {
-  while IFS='	' read -r backup path; do
+  each_file | while IFS='	' read -r backup path; do
     rm -f "$(dirname "$path")/.$(basename "$path").runbook-new" # of a write that was cut off
     cmp -s "$backup" "$path" && continue
     cp -p "$path" "$here/replaced-$(basename "$path")" 2>/dev/null # whatever stood there is evidence
     cmp -s "$backup" "$(beside "$path")" || { cp -p "$backup" "$(beside "$path")" && sync "$(beside "$path")"; }
     if cmp -s "$backup" "$(beside "$path")" && mv -f "$(beside "$path")" "$path"; then
+      sync "$(dirname "$path")"
       say "restored $path from $backup"
     else
       say "FAILED to restore $path from $backup"
     fi
-  done <"$here/files"
+  done
 }
 
-is_live() { ip -o -4 addr show dev "$2" | grep -qF " $1 "; }
+# One of a point-to-point link has its peer where others have their prefix.
+is_live() { ip -o -4 addr show dev "$2" | grep -qF -e " inet ${1%/*}/" -e " inet ${1%/*} peer "; }
 
 restore_addresses() {
   while IFS='	' read -r address interface label broadcast; do
@@ -89,20 +108,24 @@ remove_added() {
   done
 }
 
-# Without what the kernel adds while a cable is out.
-routes() { ip -4 route show | sed -e 's/ linkdown//' -e 's/ dead//' -e 's/ *$//'; }
+# One a line, with all its next hops, without what the kernel adds while a cable is out: see route_lines in guard_arming.py.
+routes() { tr -d '\\' | sed -e 's/ linkdown//g' -e 's/ dead//g' -e 's/[[:space:]][[:space:]]*/ /g' -e 's/ $//'; }
+live_routes() { ip -o -4 route show | routes; }
 
 restore_routes() {
   while read -r route; do
-    routes | grep -qxF "$route" && continue
+    live_routes | grep -qxF "$route" && continue
     # shellcheck disable=SC2086 # a route is a list of words
-    if ip -4 route replace $route; then say "restored route $route"; else say "FAILED to restore route $route"; fi
+    if ip -4 route replace $route; then say "restored route $route"; else say "route $route: not restored"; fi
   done <"$here/routes"
 }
 
+# As a service of its own: systemd ends what a service leaves behind, and this may run in the service of the timer.
+start_postfix() { { systemctl restart postfix.service && postfix status 2>/dev/null; } || postfix start; }
+
 # Started if it died meanwhile: a mail host without Postfix is not the old state.
 reload_postfix() {
-  if ! postfix status 2>/dev/null && postfix check && postfix start; then
+  if ! postfix status 2>/dev/null && postfix check && start_postfix; then
     say "started Postfix"
   elif postfix check && postfix reload; then
     say "reloaded Postfix"
@@ -115,7 +138,7 @@ reload_postfix() {
 missing() {
   while IFS='	' read -r backup path; do cmp -s "$backup" "$path" || echo "$path"; done <"$here/files"
   while IFS='	' read -r address interface _; do is_live "$address" "$interface" || echo "$address"; done <"$here/addresses"
-  while read -r route; do routes | grep -qxF "$route" || echo "route $route"; done <"$here/routes"
+  while read -r route; do live_routes | grep -qxF "$route" || echo "route $route"; done <"$here/routes"
   while IFS='	' read -r address interface; do
     is_live "$address" "$interface" && ! grep -q "^$address	$interface	" "$here/addresses" && echo "$address, added"
   done <"$here/added"
@@ -128,6 +151,7 @@ undo() {
   restore_files
   restore_addresses
   restore_routes
+  restore_routes # a gateway may be reached by a route that comes after its own
   # Transports go before their addresses, or Postfix would send from another one.
   if reload_postfix; then remove_added; left=$(missing); else left="Postfix $(missing)"; fi
   if [ -z "$left" ]; then
@@ -147,32 +171,45 @@ is_latest() { [ "$(readlink "$here/../current")" = "$run" ]; }
 # A timer whose moment has passed is active too, and never fires.
 arm() {
   timer=$(systemctl show --property=SubState --value "$unit.timer")
-  if [ "$timer" = waiting ]; then
+  if [ "$timer" = waiting ] && [ "$(date -d "$(cat "$here/deadline")" +%s)" -gt "$(date +%s)" ]; then
     set_state armed
   else
     clean_up
     echo "the timer is $timer, not waiting for its deadline $(cat "$here/deadline")" >&2
-    return 3
+    return 93
   fi
 }
 
-[ -e "$here/state" ] || echo new >"$here/state"
-read -r state _ <"$here/state"
+state=
+[ ! -e "$here/state" ] || read -r state _ <"$here/state"
+: "${state:=new}" # of a disk that was full
+[ "$state" != new ] || [ ! -s "$here/journal" ] || state=armed # of a power cut
 case "$1:$state" in
 arm:new) arm ;;
 undo:new | restore:new | expire:new) set_state undone && echo "nothing was changed" && clean_up ;;
-undo:armed | restore:armed | expire:armed) undo ;;
-undo:failed | restore:failed | expire:failed)
-  if is_latest; then undo; else echo "a later run has been here; settle it by hand: $(cat "$here/files")" >&2 && exit 5; fi
+undo:armed | restore:armed | expire:armed | undo:failed | restore:failed | expire:failed)
+  decide undo
+  if [ "$(readlink "$here/decision")" = disarm ]; then
+    disarm # it was cut short
+  elif is_latest; then
+    undo
+  else
+    echo "a later run has been here; settle it by hand: $(cat "$here/files")" >&2 && exit 5
+  fi
   ;;
 restore:undone) if is_latest && [ -n "$(missing)" ]; then undo; fi ;;
 undo:* | restore:* | expire:*) echo "nothing to undo: $(cat "$here/state")" && clean_up ;;
 note:armed) printf '%s\n' "$2" >>"$here/journal" && sync "$here/journal" ;;
-disarm:armed | accept:failed) set_state disarmed && { clean_up; echo "disarmed"; } ;;
-disarm:disarmed) echo "disarmed" ;;
-arm:* | note:* | disarm:* | accept:*)
+do:armed) shift && "$@" 9<&- ;;
+disarm:armed | confirm:armed)
+  rm -f "$here/reserve"
+  if decide disarm; then disarm; else echo "not confirmed: it is being undone" >&2 && exit 93; fi
+  ;;
+accept:failed) disarm ;;
+disarm:disarmed | confirm:disarmed) echo "disarmed" ;;
+arm:* | note:* | do:* | disarm:* | confirm:* | accept:*)
   echo "not armed any more: $(cat "$here/state")" >&2
-  exit 3
+  exit 93
   ;;
 *)
   echo "usage: guard.sh undo | disarm | accept" >&2

@@ -30,6 +30,11 @@ fill_disk() {
   rm -f $fill.more
 }
 
+places="/etc /var/lib/deliverability-runbook" # of a run: what it changes, and its guard
+make_read_only() { [ ! -d "$1" ] || covered "$1" || { cover "$1" "$1" && mount -o remount,bind,ro "$1"; }; }
+# first writable: what was opened through the mount outlives it
+make_writable() { ! covered "$1" || { mount -o remount,bind,rw "$1" && uncover "$1"; }; }
+
 # It carries out all commands of Postfix, and is read anew for each: one line more in one of them.
 script=/usr/lib/postfix/sbin/postfix-script
 spoilt=/run/rehearsal-postfix-script
@@ -78,9 +83,8 @@ case "$1 $2" in
 "mend sshd-gone") systemctl unmask --runtime --quiet ssh.service ssh.socket && start_ssh ;;
 "inject disk-full") fill_disk ;;
 "mend disk-full") rm -f $fill ;;
-"inject read-only") covered /etc || { cover /etc /etc && mount -o remount,bind,ro /etc; } ;;
-# first writable: what was opened through the mount outlives it
-"mend read-only") ! covered /etc || { mount -o remount,bind,rw /etc && uncover /etc; } ;;
+"inject read-only") for place in $places; do make_read_only "$place"; done ;;
+"mend read-only") for place in $places; do make_writable "$place"; done ;;
 "inject reload-fails") covered $script || spoil_reload ;;
 "mend reload-fails") uncover $script && rm -f $spoilt ;;
 "inject host-key") covered $key || change_key ;;

@@ -5,8 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from estate_probes import PROJECT
 
+from blocks import mta
+from blocks.resolver import PublicResolver
 from blocks.ssh_session import Writer
+from deliverability import estate as estates_model
+from deliverability.footprint import planning
+from deliverability.plan import Plan
 from estates import Desk
 from rehearsal import Estate, RehearsalUnavailable
 from rehearsal.estate import check_machine
@@ -38,3 +44,15 @@ def desk(tmp_path: Path) -> Desk:
 def writer(desk: Desk) -> Iterator[Writer]:
     with desk.connected(desk.host().operate()) as writer:
         yield writer
+
+
+@pytest.fixture(scope="session")
+def model() -> estates_model.Estate:
+    return estates_model.load(PROJECT / "estates" / "rehearsal.toml")
+
+
+@pytest.fixture
+def plan(desk: Desk, writer: Writer, model: estates_model.Estate) -> Plan:
+    """The cleanup of the host as it is now."""
+    look = desk.in_hub(lambda: mta.read_footprint(writer, model, PublicResolver.of(model)))
+    return planning.plan(look, model)

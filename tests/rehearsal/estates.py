@@ -43,26 +43,37 @@ GUARDS = "/var/lib/deliverability-runbook"
 CTRL_C, CTRL_D = "\x03", "\x04"
 
 
+CLI = (sys.executable, "-m", "cli")
+
+
 @cache
 def estate() -> Estate:
-    """The session's estate, with server and worker up in it."""
-    made = Estate()
-    made.start()
+    """The session's estate."""
+    made = started()
     atexit.register(made.stop)
-    environment = os.environ | {STATE_VARIABLE: str(made.state)}
-    up = made.hub_run([*CLI, "up", "--estate", "rehearsal"], timeout=PATIENCE * 2, env=environment, cwd=PROJECT)
-    assert up.returncode == 0, up.stderr
     return made
 
 
-CLI = (sys.executable, "-m", "cli")
+def started() -> Estate:
+    """An estate with server and worker up in it, for the caller to stop."""
+    made = Estate()
+    made.start()
+    bring_up(made)
+    return made
+
+
+def bring_up(made: Estate) -> None:
+    """Server and worker, as far as they do not run."""
+    environment = os.environ | {STATE_VARIABLE: str(made.state)}
+    up = made.hub_run([*CLI, "up", "--estate", "rehearsal"], timeout=PATIENCE * 2, env=environment, cwd=PROJECT)
+    assert up.returncode == 0, up.stderr
 
 
 class Desk:
     """Commands run in the estate's hub, with a `var` of their own."""
 
-    def __init__(self, var: Path) -> None:
-        self.estate = estate()
+    def __init__(self, var: Path, own: Estate | None = None) -> None:
+        self.estate = own or estate()
         self.estate.reset()
         self.mta = self.estate.host("mta")
         self.var = var
@@ -185,6 +196,9 @@ class Desk:
     def guard(self, name: str) -> str:
         """A file of the guard that was armed last; empty if it is not there yet."""
         return self.shell(f"cat {GUARDS}/current/{name} 2>/dev/null || true")
+
+    def guard_state(self) -> str:
+        return "".join(self.guard("state").split()[:1])
 
     def journal(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.guard("journal").splitlines()]

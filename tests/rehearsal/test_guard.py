@@ -5,14 +5,12 @@ import signal
 from typing import Any
 
 import pytest
-from estate_probes import PROJECT, until
+from estate_probes import until
 
 from blocks import guard, mta
-from blocks.resolver import PublicResolver
 from blocks.ssh_session import Writer
 from deliverability import estate as estates_model
 from deliverability.errors import Conflict, Held, HostError, UndoFailed
-from deliverability.footprint import planning
 from deliverability.plan import Plan
 from estates import GUARDS, MASTER_CF, PATIENCE, Desk
 
@@ -21,23 +19,8 @@ pytestmark = pytest.mark.rehearsal
 RUN = "20260101T000000-test"
 
 
-@pytest.fixture(scope="session")
-def model() -> estates_model.Estate:
-    return estates_model.load(PROJECT / "estates" / "rehearsal.toml")
-
-
-@pytest.fixture
-def plan(desk: Desk, writer: Writer, model: estates_model.Estate) -> Plan:
-    look = desk.in_hub(lambda: mta.read_footprint(writer, model, PublicResolver.of(model)))
-    return planning.plan(look, model)
-
-
 def changed(desk: Desk) -> list[dict[str, Any]]:
     return [entry for entry in desk.journal() if entry["event"] == "after"]
-
-
-def state(desk: Desk) -> str:
-    return "".join(desk.guard("state").split()[:1])
 
 
 def test_a_killed_run_is_undone_by_the_host_alone(desk: Desk) -> None:
@@ -48,12 +31,12 @@ def test_a_killed_run_is_undone_by_the_host_alone(desk: Desk) -> None:
         run.send_signal(signal.SIGKILL)
         run.communicate()
     assert len(desk.live()) < 22
-    assert state(desk) == "armed"
+    assert desk.guard_state() == "armed"
     meanwhile = desk.run("plan")
     assert (meanwhile.returncode, meanwhile.stdout) == (75, "")
     assert f"mta: the guard of run {desk.guard('run').strip()} is armed; it undoes that run at" in meanwhile.stderr
     assert "next: wait for it, or on the host: sh " in meanwhile.stderr
-    assert until(lambda: state(desk) == "undone", PATIENCE)
+    assert until(lambda: desk.guard_state() == "undone", PATIENCE)
     assert until(lambda: desk.substance() == before, PATIENCE), desk.substance()
     desk.assert_both_streams_flow()
     undone = desk.guard("state").split()[1]
@@ -84,7 +67,7 @@ def test_a_run_that_is_later_than_its_guard_changes_nothing_more(desk: Desk) -> 
     with desk.start("run", "--unattended") as run:
         assert until(lambda: changed(desk), PATIENCE)
         run.send_signal(signal.SIGSTOP)
-        assert until(lambda: state(desk) == "undone", PATIENCE)
+        assert until(lambda: desk.guard_state() == "undone", PATIENCE)
         run.send_signal(signal.SIGCONT)
         out, err = run.communicate(timeout=PATIENCE)
     assert run.returncode == 4, (out, err)
@@ -102,7 +85,7 @@ def test_a_run_whose_cable_is_cut_finds_its_work_undone(desk: Desk) -> None:
         assert until(lambda: len(changed(desk)) >= 2, PATIENCE)
         desk.estate.cut("mta")
         try:
-            assert until(lambda: state(desk) == "undone", PATIENCE), (state(desk), desk.guard("undo.log"))
+            assert until(lambda: desk.guard_state() == "undone", PATIENCE), (desk.guard_state(), desk.guard("undo.log"))
         finally:
             desk.estate.mend("mta")
         out, err = run.communicate(timeout=2 * PATIENCE)
@@ -114,8 +97,8 @@ def test_a_run_whose_cable_is_cut_finds_its_work_undone(desk: Desk) -> None:
 def test_nobody_keeps_the_guard_from_firing(desk: Desk, writer: Writer, plan: Plan) -> None:
     """A command of a run whose cable was cut may hang for hours with the lock in its hand."""
     armed = guard.arm(writer, plan, RUN, 0.15, "/root")
-    desk.shell(f"setsid flock {armed.directory}/lock sleep 600 >/dev/null 2>&1 </dev/null &")
-    assert until(lambda: state(desk) == "undone", PATIENCE), state(desk)
+    desk.shell(f"setsid flock {armed.directory} sleep 600 >/dev/null 2>&1 </dev/null &")
+    assert until(lambda: desk.guard_state() == "undone", PATIENCE), desk.guard_state()
 
 
 def test_a_reboot_does_not_stop_the_clock(desk: Desk, writer: Writer, plan: Plan, model: estates_model.Estate) -> None:
@@ -125,7 +108,7 @@ def test_a_reboot_does_not_stop_the_clock(desk: Desk, writer: Writer, plan: Plan
         mta.apply(writer, change, model)
     desk.mta.restart()
     assert desk.live() == {"207.174.124.71", "207.174.124.72", "207.174.124.94", "207.174.124.107"}
-    assert until(lambda: state(desk) == "undone", PATIENCE)
+    assert until(lambda: desk.guard_state() == "undone", PATIENCE)
     assert until(lambda: desk.substance() == before, PATIENCE), desk.substance()
     with pytest.raises(Conflict, match="the guard of run 20260101T000000-test fired first: undone"):
         desk.in_hub(lambda: guard.disarm(desk.host(), armed))
@@ -164,10 +147,10 @@ def test_an_undo_that_fails_calls_for_a_person_and_can_be_done_again(desk: Desk,
         desk.in_hub(lambda: guard.undo(desk.host(), armed))
     assert failure.value.exit_code == 5
     assert f"on the console of mta: cat {GUARDS}/{RUN}/undo.log; sh {GUARDS}/{RUN}/guard.sh undo" in str(failure.value)
-    assert state(desk) == "failed"
+    assert desk.guard_state() == "failed"
     assert "207.174.124.90" in desk.live(), "one failure does not stop the rest"
     desk.shell(f"mv /root/aside {backup}; sh {GUARDS}/{RUN}/guard.sh undo")
-    assert state(desk) == "undone"
+    assert desk.guard_state() == "undone"
     assert desk.substance() == before
 
 
@@ -206,6 +189,6 @@ def test_the_deadline_is_by_the_clock_of_the_host(desk: Desk, writer: Writer, pl
 def test_a_deadline_that_has_passed_arms_nothing(desk: Desk, writer: Writer, plan: Plan) -> None:
     with pytest.raises(HostError, match="the guard cannot be armed, nothing was changed"):
         guard.arm(writer, plan, RUN, -1, "/root")
-    assert state(desk) == "new"
+    assert desk.guard_state() == "undone"
     assert desk.substance()["units"] == ""
     guard.refuse_unsettled(writer)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from estate_probes import until
 
-from blocks import guard, host_lock
+from blocks import guard_arming, host_lock
 from blocks.ssh_session import Writer
 from deliverability.errors import Conflict, Held
 from estates import GUARDS, PATIENCE, Desk
@@ -134,5 +134,5 @@ def test_of_twenty_that_start_at_once_exactly_one_changes_the_host(desk: Desk) -
     others = {record["status"] for record in reports if record != winner}
     assert others <= {"held by another run", "refused", "nothing to do"}
     assert desk.shell(f"ls -1 {GUARDS}").split() == [winner["run"], "current"]
-    assert guard.BASE == GUARDS
+    assert guard_arming.BASE == GUARDS
     desk.assert_both_streams_flow()

@@ -3,6 +3,8 @@
     RunbookError                     exit 1   something is wrong; the message says what to type next
     ├── EstateError                           the estate file
     ├── MalformedFile                         a file on a host that cannot be understood
+    ├── SpfError                              an SPF record for which receivers answer permerror
+    ├── LookupFailed                          a question to DNS that has no answer now
     ├── HostError                             a host that cannot be worked with
     │   ├── HostUnreachable                       no connection, or it died
     │   ├── HostKeyMismatch                       the host is not the one we know
@@ -67,6 +69,14 @@ class MalformedFile(RunbookError):
         self.path = path
         self.line = line
         super().__init__(f"{path}:{line}: {fact}", next_step=f"correct line {line} of {path} and plan again")
+
+
+class SpfError(RunbookError):
+    """An SPF record for which every receiver answers permerror, as if none were there. The fact names the term."""
+
+
+class LookupFailed(RunbookError):
+    """A question to DNS has no answer now (SERVFAIL, time-out, bogus): nothing may be concluded from it."""
 
 
 class HostError(RunbookError):

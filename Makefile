@@ -37,7 +37,10 @@ setup: $(INSTALLED) ## the Python environment, from requirements.lock
 $(INSTALLED): requirements.lock pyproject.toml
 	@echo "setup: Python environment in $(VENV) (about 40 s)"
 	@scripts/machine python "$(PYTHON)" "$(VENV)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@# pyspf comes as source only: it is built with the setuptools of the lock, not with one fetched without hashes.
+	@grep -A 2 '^setuptools==' requirements.lock >$(VENV)/setuptools.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement $(VENV)/setuptools.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --require-hashes --requirement requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -16,6 +16,9 @@ EDITORS: dict[str, Callable[[str, Collection[str]], str]] = {
     "main_cf_without": main_cf.without,
     "interfaces_without": interfaces_edit.without,
 }
+QUESTIONS = {"spf_evaluate"}
+"""Operations that only ask, so that a second run of one is the first."""
+
 REFUSALS = (master_cf.UnknownService, main_cf.UnknownParameter, interfaces_edit.CannotRemove)
 FILES = sorted(path for operation in EDITORS for path in (CASES / operation).glob("*.json"))
 
@@ -50,7 +53,9 @@ def test_every_case_has_a_sibling_that_changes_nothing(operation: str) -> None:
         assert again["expect"] == {"text": after}
 
 
-@pytest.mark.parametrize("operation", sorted(folder.name for folder in CASES.iterdir() if folder.is_dir()))
+@pytest.mark.parametrize(
+    "operation", sorted({folder.name for folder in CASES.iterdir() if folder.is_dir()} - QUESTIONS)
+)
 def test_every_case_of_every_operation_has_a_second_run(operation: str) -> None:
     names = {path.name for path in (CASES / operation).glob("*.json")}
     firsts = {name for name in names if not name.endswith(".again.json")}

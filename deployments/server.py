@@ -27,7 +27,7 @@ from deployments.settings import LOOPBACK, POOL, PORT, ROOT, environment
 
 __all__ = ["PORT", "Status", "client", "down", "environment", "status", "up"]
 
-HEALTHY_WITHIN = 60.0
+HEALTHY_WITHIN = 120.0
 """Seconds for the server's first answer: a first start creates the database, on a slow disk not quickly."""
 
 PATIENCE = 10.0

@@ -25,6 +25,9 @@ from estates import started
 ESTATES = 4
 """A case is waiting most of the time: so many side by side keep two cores busy."""
 
+_STARTING = threading.Lock()
+"""One after the other: the start of a Prefect server is what takes most of the machine."""
+
 HEADER = ("what happened", "points", "ended old", "ended new", "half-changed", "hung", "mail stopped", "longest, s")
 
 
@@ -62,7 +65,8 @@ def play(chosen: Sequence[Case], estates: int) -> list[Outcome]:
 
 
 def _work(waiting: "queue.SimpleQueue[tuple[int, Case]]", outcomes: dict[int, Outcome], total: int) -> None:
-    estate = started()
+    with _STARTING:
+        estate = started()
     try:
         stage = Stage(estate)
         while True:

@@ -12,7 +12,7 @@ from deliverability.errors import CommandFailed, Conflict, HostError
 from deliverability.estate import Estate
 from deliverability.footprint.observation import Footprint, HostFile, Table
 from deliverability.network.addresses import parse_addresses, parse_listeners, parse_routes
-from deliverability.plan import AddAddress, Change, EditFile, ReloadService, RemoveAddress
+from deliverability.plan import AddAddress, EditFile, HostChange, ReloadService, RemoveAddress
 from deliverability.postfix import main_cf, master_cf, queue, transports
 
 QMGR_START = (("ps", "-C", "qmgr", "-o", "lstart="), ("date", "+%z"))
@@ -83,7 +83,7 @@ def read_footprint(host: Reader, estate: Estate, resolver: PublicResolver) -> Fo
     )
 
 
-def apply(host: Writer, change: Change, estate: Estate, only_if: Sequence[str] = ()) -> str:
+def apply(host: Writer, change: HostChange, estate: Estate, only_if: Sequence[str] = ()) -> str:
     """Make one change if it is not made yet; what was done, in words. Raises Conflict, HostError.
 
     `only_if` is what the command begins with that makes the change: its guard's leave.

@@ -48,6 +48,8 @@ REMOTE_ENVIRONMENT = ("env", "LC_ALL=C", "PATH=/usr/local/sbin:/usr/local/bin:/u
 """A non-login shell of sshd has no sbin on its PATH, and messages we match must not be translated."""
 
 READS = (
+    ("/usr/local/hestia/bin/v-list-dns-domain",),
+    ("/usr/local/hestia/bin/v-list-dns-records",),
     ("cat", "--"),
     ("ifquery", "--list"),
     ("ls", "-1", "--"),

@@ -81,7 +81,35 @@ class ReloadService(_Change):
         return self
 
 
-Change = Annotated[EditFile | RemoveAddress | AddAddress | ReloadService, Field(discriminator="kind")]
+class SetRecord(_Change):
+    """Publish one DNS record in place of another: `before` None is a new one, `after` None one that goes.
+
+    `name` is relative to the zone, "@" for the zone's own. Values are whole, unsplit and without quotes. `ttl` is the
+    record's own in seconds, None for the zone's.
+    """
+
+    kind: Literal["set-record"] = "set-record"
+    zone: str
+    owner: str
+    name: str
+    type: str
+    before: str | None
+    after: str | None
+    ttl: int | None = None
+    priority: int | None = None
+
+    @property
+    def target(self) -> str:
+        return f"{self.name} {self.type} in {self.zone}"
+
+    def inverse(self) -> "SetRecord":
+        return self.model_copy(update={"before": self.after, "after": self.before, "why": f"undo: {self.why}"})
+
+
+HostChange = EditFile | RemoveAddress | AddAddress | ReloadService
+"""What is changed on a host under its guard. DNS has no guard there: it is undone forward, by its inverse."""
+
+Change = Annotated[HostChange | SetRecord, Field(discriminator="kind")]
 
 
 class Plan(BaseModel):
@@ -118,6 +146,12 @@ class Plan(BaseModel):
 
     def edits(self) -> tuple[EditFile, ...]:
         return tuple(change for change in self.changes if isinstance(change, EditFile))
+
+    def host_changes(self) -> tuple[HostChange, ...]:
+        return tuple(change for change in self.changes if not isinstance(change, SetRecord))
+
+    def records(self) -> tuple[SetRecord, ...]:
+        return tuple(change for change in self.changes if isinstance(change, SetRecord))
 
     def removed_addresses(self) -> tuple[RemoveAddress, ...]:
         return tuple(change for change in self.changes if isinstance(change, RemoveAddress))

@@ -16,7 +16,7 @@ from deliverability.footprint import planning, proof, refusals
 from deliverability.footprint.observation import Footprint, HostFile
 from deliverability.footprint.unused import Unused
 from deliverability.network.addresses import LiveAddress
-from deliverability.plan import AddAddress, Change, EditFile, Plan, ReloadService, RemoveAddress
+from deliverability.plan import AddAddress, EditFile, HostChange, Plan, ReloadService, RemoveAddress
 from deliverability.postfix import master_cf
 
 PROCEDURE = "undo"
@@ -62,7 +62,7 @@ def plan(past: PastRun, now: Footprint, estate: Estate) -> Plan:
     Raises Refused with one reason for each thing in which the host, a backup or the estate has moved on since the run,
     or with what an undo would break; MalformedFile for a file that cannot be understood.
     """
-    left = [change for change in past.plan.changes if not _is_back(change, now)]
+    left = [change for change in past.plan.host_changes() if not _is_back(change, now)]
     reasons = tuple(reason for change in left for reason in _differences(change, past, now, estate))
     if left and not reasons:
         reasons = _harm(left, now, estate)
@@ -84,7 +84,7 @@ def plan(past: PastRun, now: Footprint, estate: Estate) -> Plan:
 
 def summary(past: PastRun, now: Footprint) -> tuple[str, ...]:
     """What the look showed, a line each."""
-    changes = [change for change in past.plan.changes if not isinstance(change, ReloadService)]
+    changes = [change for change in past.plan.host_changes() if not isinstance(change, ReloadService)]
     back = sum(_is_back(change, now) for change in changes)
     return (
         f"run {past.run} was a {past.plan.procedure}: {len(changes)} changes, {back} of them are taken back already",
@@ -111,7 +111,7 @@ def findings(past: PastRun, plan: Plan, after: Footprint, estate: Estate, at: st
     return [one.model_copy(update={"at": at}) for one in found]
 
 
-def _is_back(change: Change, now: Footprint) -> bool:
+def _is_back(change: HostChange, now: Footprint) -> bool:
     """Whether the host is, in this, as it was before the run."""
     match change:
         case EditFile():
@@ -130,7 +130,7 @@ def _is_there(change: RemoveAddress | AddAddress, live: LiveAddress) -> bool:
     return (live.address, live.interface, live.prefix) == (change.address, change.interface, change.prefix)
 
 
-def _differences(change: Change, past: PastRun, now: Footprint, estate: Estate) -> Iterator[str]:
+def _differences(change: HostChange, past: PastRun, now: Footprint, estate: Estate) -> Iterator[str]:
     """In what the host is neither as the run left it nor as it was before, as far as this change goes."""
     match change:
         case EditFile():
@@ -188,7 +188,7 @@ def _shown(sign: str, lines: Sequence[str]) -> Iterator[str]:
         yield f"{sign}({len(lines) - SHOWN_LINES} more lines)"
 
 
-def _harm(left: Sequence[Change], now: Footprint, estate: Estate) -> tuple[str, ...]:
+def _harm(left: Sequence[HostChange], now: Footprint, estate: Estate) -> tuple[str, ...]:
     """What the rules of a cleanup say of what this undo takes away, on the host with all that it brings back."""
     texts = {change.path: change.before for change in left if isinstance(change, EditFile)}
     coming = (change for change in left if isinstance(change, RemoveAddress))
@@ -219,7 +219,7 @@ def _live(change: RemoveAddress) -> LiveAddress:
     )
 
 
-def _reload(past: PastRun, back: Sequence[Change], now: Footprint, estate: Estate) -> list[Change]:
+def _reload(past: PastRun, back: Sequence[HostChange], now: Footprint, estate: Estate) -> list[HostChange]:
     postfix = (estate.mta.main_cf, estate.mta.master_cf)
     if any(isinstance(change, EditFile) and change.path in postfix for change in back):
         why = "Postfix runs what its files say"
@@ -230,7 +230,7 @@ def _reload(past: PastRun, back: Sequence[Change], now: Footprint, estate: Estat
     return [ReloadService(host=now.host, service="postfix", why=f"undo of {past.run}: {why}")]
 
 
-def _in_order(back: Sequence[Change], reload: Sequence[Change], estate: Estate) -> Iterator[Change]:
+def _in_order(back: Sequence[HostChange], reload: Sequence[HostChange], estate: Estate) -> Iterator[HostChange]:
     """What comes, before what refers to it; what goes, after (see planning.py: a transport without its address).
 
     Addresses come in the order in which they went, and go against the order in which they came: the first one of a

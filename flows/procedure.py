@@ -185,9 +185,9 @@ class Run:
 
     def apply(self, writer: Writer, armed: Armed) -> None:
         """Make the plan's changes, in order, with a line in the host's journal before and after each."""
-        for number, change in enumerate(self.plan.changes, 1):
+        for number, change in enumerate(self.plan.host_changes(), 1):
             what = render.headline(change)
-            with self._timed(what, f"[{number}/{len(self.plan.changes)}]") as done:
+            with self._timed(what, f"[{number}/{len(self.plan.host_changes())}]") as done:
                 guards.record(writer, armed, event="before", number=number, change=change.kind, target=change.target)
                 result = mta.apply(writer, change, self.estate, guards.only_while_armed(armed))
                 guards.record(writer, armed, event="after", number=number, result=result)

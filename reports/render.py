@@ -7,7 +7,7 @@ from functools import cache
 
 import jinja2
 
-from deliverability.plan import AddAddress, Change, EditFile, Plan, ReloadService, RemoveAddress
+from deliverability.plan import AddAddress, Change, EditFile, Plan, ReloadService, RemoveAddress, SetRecord
 from reports.record import Record
 
 DIFF_CONTEXT = 3
@@ -71,6 +71,9 @@ def headline(change: Change) -> str:
             return f"+ {change.host}: address {change.target}  ({change.why})"
         case ReloadService():
             return f"~ {change.host}: reload {change.service}  ({change.why})"
+        case SetRecord():
+            sign = "+" if change.before is None else "-" if change.after is None else "~"
+            return f"{sign} {change.host}: {change.target}  ({change.why})"
 
 
 def fenced(text: str, language: str = "") -> str:

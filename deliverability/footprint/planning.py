@@ -12,7 +12,7 @@ from deliverability.footprint.observation import Footprint, HostFile
 from deliverability.footprint.unused import Unused, by_number, find_unused, port_number, routes_through
 from deliverability.network import interfaces, interfaces_edit
 from deliverability.network.addresses import LiveAddress
-from deliverability.plan import Change, EditFile, Plan, ReloadService, RemoveAddress
+from deliverability.plan import EditFile, HostChange, Plan, ReloadService, RemoveAddress
 from deliverability.postfix import main_cf, master_cf
 from deliverability.postfix.main_cf import MainCf
 from deliverability.postfix.master_cf import Service
@@ -42,7 +42,7 @@ def plan(before: Footprint, estate: Estate) -> Plan:
     )
 
 
-def _postfix_changes(before: Footprint, unused: Unused) -> list[Change]:
+def _postfix_changes(before: Footprint, unused: Unused) -> list[HostChange]:
     main = main_cf.parse(before.main_cf.text, before.main_cf.path)
     parameters = [name for service in unused.transports for name in main_cf.service_parameters(main, service.name)]
     edits = [
@@ -61,14 +61,14 @@ def _postfix_changes(before: Footprint, unused: Unused) -> list[Change]:
             tuple(_describe(service, main) for service in unused.services),
         ),
     ]
-    changes: list[Change] = [edit for edit in edits if edit.before != edit.after]
+    changes: list[HostChange] = [edit for edit in edits if edit.before != edit.after]
     if changes or not before.configuration_loaded:
         why = "Postfix runs what its files say" if changes else "the running Postfix has not read its present files"
         changes.append(ReloadService(host=before.host, service="postfix", why=why))
     return changes
 
 
-def _cron_change(before: Footprint) -> list[Change]:
+def _cron_change(before: Footprint) -> list[HostChange]:
     if before.rehab_cron is None or not (jobs := cron.jobs(before.rehab_cron.text)):
         return []
     after = cron.disable(before.rehab_cron.text, PROCEDURE)
@@ -76,7 +76,7 @@ def _cron_change(before: Footprint) -> list[Change]:
     return [_edit(before.host, before.rehab_cron, after, "it rehabilitates addresses that go", items)]
 
 
-def _network_changes(before: Footprint, unused: Unused) -> list[Change]:
+def _network_changes(before: Footprint, unused: Unused) -> list[HostChange]:
     parsed = interfaces.parse(before.interfaces.text, before.interfaces.path)
     bound = [binding for binding in interfaces.addresses(parsed) if binding.address in unused.addresses]
     items = tuple(f"binding {binding.address}/{binding.prefix} on {binding.label}" for binding in bound)

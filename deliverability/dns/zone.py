@@ -1,0 +1,88 @@
+"""A zone as HestiaCP lists it, and what may be written there. Source: HestiaCP 1.9.4 and 1.10.3 (both run)."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from deliverability.dns.spf import lost_spaces
+from deliverability.errors import MalformedFile, Refused
+
+APEX = "@"
+LISTING = "v-list-dns-records"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record of a zone. `name` is relative, "@" for the zone's own; `value` has no outer quotes, and is unsplit.
+
+    `ttl` (seconds) is the record's, or the zone's if it has none of its own: the listing does not tell which.
+    """
+
+    id: int
+    name: str
+    type: str
+    value: str
+    priority: int | None
+    ttl: int
+    suspended: bool
+
+
+def parse_listing(text: str) -> tuple[Record, ...]:
+    """The output of `v-list-dns-records USER DOMAIN json`, by id. Raises MalformedFile, also for an empty output.
+
+    An unknown format ends with 0 and prints nothing: emptiness proves no empty zone.
+    """
+    try:
+        entries = json.loads(text)
+        records = [_record(entry) for entry in entries.values()]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MalformedFile(LISTING, 1, f"no list of records: {str(error)[:100] or 'empty'}") from None
+    return tuple(sorted(records, key=lambda record: record.id))
+
+
+def _record(entry: dict[str, Any]) -> Record:
+    priority = str(entry["PRIORITY"])
+    return Record(
+        id=int(entry["ID"]),
+        name=str(entry["RECORD"]).lower(),
+        type=str(entry["TYPE"]).upper(),
+        value=unquoted(str(entry["VALUE"])),
+        priority=int(priority) if priority else None,
+        ttl=int(entry["TTL"]),
+        suspended=entry["SUSPENDED"] == "yes",
+    )
+
+
+def unquoted(value: str) -> str:
+    """A value without the pair of quotes that HestiaCP puts round one with a space or a semicolon."""
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+
+
+def relative(name: str, zone: str) -> str:
+    """A name as HestiaCP wants it: without the zone, which it appends itself. Raises Refused for a name elsewhere."""
+    bare, origin = name.lower().removesuffix("."), zone.lower().removesuffix(".")
+    if bare == origin:
+        return APEX
+    if not bare.endswith(f".{origin}"):
+        raise Refused(f"{name} is not in zone {zone}", next_step="correct dns.zone or the name in the estate file")
+    return bare.removesuffix(f".{origin}")
+
+
+def at(records: Iterable[Record], name: str, kind: str) -> tuple[Record, ...]:
+    """The published records of a relative name and a type: those that are suspended are not."""
+    return tuple(found for found in records if (found.name, found.type) == (name, kind) and not found.suspended)
+
+
+def refuse_unwritable(name: str, value: str) -> None:
+    """Raises Refused for what HestiaCP would take, and publish as something else."""
+    reasons = []
+    if name.startswith("-"):
+        reasons.append(f"a name that begins with a dash ({name}) becomes a record with an empty name")
+    if any(mark in value for mark in "'\"\\"):
+        reasons.append("quotes and backslashes in a value are dropped or break the zone")
+    if not value.isascii() or not value.isprintable():
+        reasons.append("a value has printable ASCII characters only")
+    reasons += [f"character {place} is a space, which gets lost between two strings" for place in lost_spaces(value)]
+    if reasons:
+        raise Refused(f"{name}: HestiaCP cannot publish this value as it is: {value[:60]}", reasons)

@@ -171,10 +171,13 @@ class Estate(RunningEstate):
     def _make_keys(self) -> None:
         script = ["/bin/sh", str(world.HERE / "boot" / "keys.sh"), str(self._rootfs), str(self.state / "keys")]
         process.must(["unshare", "--mount", "--propagation", "private", "--", *script])
-        keys = self.state / "keys"
-        host_key = (keys / "host-mta.pub").read_text().split()[:2]
-        names = ",".join(self._world.hosts["mta"].ssh)
-        (self.state / "known_hosts").write_text(f"{names} {' '.join(host_key)}\n")
+        lines = []
+        for spec in self._world.hosts.values():
+            if spec.ssh:
+                kind, key = (self.state / "keys" / f"host-{spec.name}.pub").read_text().split()[:2]
+                names = (name if spec.port == 22 else f"[{name}]:{spec.port}" for name in spec.ssh)
+                lines.append(f"{','.join(names)} {kind} {key}\n")
+        (self.state / "known_hosts").write_text("".join(lines))
 
     def _start_machines(self, claim: Claim) -> None:
         for spec in self._world.hosts.values():
@@ -188,16 +191,23 @@ class Estate(RunningEstate):
 
     def _hand_out_keys(self, machine: Machine) -> None:
         keys = self.state / "keys"
+        if machine.spec.ssh:
+            own = f"host-{machine.spec.name}"
+            machine.add("etc/ssh/ssh_host_ed25519_key", (keys / own).read_text(), 0o600)
+            machine.add("etc/ssh/ssh_host_ed25519_key.pub", (keys / f"{own}.pub").read_text())
+            machine.add("root/.ssh/authorized_keys", (keys / "operator.pub").read_text(), 0o600)
         match machine.spec.name:
             case "mta":
-                machine.add("etc/ssh/ssh_host_ed25519_key", (keys / "host-mta").read_text(), 0o600)
-                machine.add("etc/ssh/ssh_host_ed25519_key.pub", (keys / "host-mta.pub").read_text())
-                machine.add("root/.ssh/authorized_keys", (keys / "operator.pub").read_text(), 0o600)
                 folder = "etc/opendkim/keys/send.performancewest.net"
                 machine.add(f"{folder}/send.private", (keys / "send.private").read_text(), 0o600)
                 machine.add(f"{folder}/send.txt", (keys / "send.txt").read_text(), 0o600)
-            case "ns":
-                machine.add("etc/bind/zones/dkim-send.txt", (keys / "send.txt").read_text())
+            case "cp":
+                machine.add("usr/local/hestia/dkim-send.txt", (keys / "send.txt").read_text())
+                for file in keys.glob("Kperformancewest.net.*"):
+                    machine.add(f"var/cache/bind/{file.name}", file.read_text(), 0o600)
+            case "resolver":
+                (signing,) = keys.glob("Kperformancewest.net.*.key")
+                machine.add("etc/unbound/performancewest.net.key", signing.read_text())
 
     def _start_receivers(self, claim: Claim) -> None:
         for spec in self._world.receivers.values():

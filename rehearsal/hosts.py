@@ -38,6 +38,9 @@ class Machine:
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
         self.add("usr/local/lib/rehearsal/boot", (HERE / "hosts" / self.spec.name / "boot").read_text())
+        if self.spec.program:
+            for source in (HERE / self.spec.program).glob("*.py"):
+                self.add(f"usr/local/lib/rehearsal/rehearsal/{self.spec.program}/{source.name}", source.read_text())
 
     def add(self, path: str, text: str, mode: int = 0o644) -> None:
         file = self.files / path

@@ -3,6 +3,7 @@
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 
@@ -14,6 +15,8 @@ class HostSpec:
     name: str
     hostname: str
     ssh: tuple[str, ...]  # addresses its sshd is known by
+    port: int  # of its sshd
+    program: str  # package of ours that runs in it, if any
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,13 @@ class World:
 
 def load() -> World:
     data = tomllib.loads((HERE / "world.toml").read_text())
-    hosts = {
-        name: HostSpec(name, facts["hostname"], tuple(facts.get("ssh", ()))) for name, facts in data["hosts"].items()
-    }
+    hosts = {name: host(name, facts) for name, facts in data["hosts"].items()}
     receivers = {
         name: ReceiverSpec(name, facts["mx"], tuple(facts["addresses"])) for name, facts in data["receivers"].items()
     }
     return World(tuple(data["prefixes"]), hosts, receivers)
+
+
+def host(name: str, facts: dict[str, Any]) -> HostSpec:
+    addresses = tuple(facts.get("ssh", ()))
+    return HostSpec(name, facts["hostname"], addresses, facts.get("port", 22), facts.get("program", ""))

@@ -5,8 +5,10 @@ set -e
 mount --bind "$2" "$1/mnt"
 exec chroot "$1" /bin/sh -ec '
   cd /mnt
-  for name in operator host-mta; do
+  for name in operator host-mta host-cp; do
     ssh-keygen -q -t ed25519 -N "" -C "$name" -f "$name"
   done
   opendkim-genkey --bits=2048 --domain=send.performancewest.net --selector=send
+  # the one that BIND would make itself, made here so that the resolvers can be told of it before
+  dnssec-keygen -q -k default performancewest.net >/dev/null
 '

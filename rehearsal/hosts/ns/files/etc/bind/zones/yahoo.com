@@ -1,5 +1,5 @@
 $TTL 300
-@	IN	SOA	cp.carrierone.com. hostmaster.carrierone.com. 2026061901 7200 3600 1209600 60
-@	IN	NS	cp.carrierone.com.
+@	IN	SOA	a.root-servers.net. hostmaster.root-servers.net. 2026061901 7200 3600 1209600 60
+@	IN	NS	a.root-servers.net.
 
 @	IN	MX	1 mta5.am0.yahoodns.net.

@@ -1,0 +1,3 @@
+export HESTIA='/usr/local/hestia'
+PATH=$PATH:/usr/local/hestia/bin
+export PATH

@@ -94,15 +94,20 @@ class Estate(RunningEstate):
         self._forwarders.clear()
         self._say("estate stopped")
 
-    def reset(self) -> None:
-        """The mta as it was at the start, its cable whole, empty receivers. The keys stay the same."""
+    def reset(self, *names: str) -> None:
+        """The named hosts, or the mta, as they were at the start, their cables whole; empty receivers.
+
+        The keys stay the same. Who resets the DNS master resets its slaves too: they keep what has a higher serial.
+        """
         self._owned()
         for name in self._receivers:
             self.receiver(name).clear()
-        machine = self._machines["mta"]
-        self._unplug(machine)
-        self._wipe_disk(machine.spec.name)
-        self._boot(machine)
+        machines = [self._machines[name] for name in names or ("mta",)]
+        for machine in machines:
+            self._unplug(machine)
+            self._wipe_disk(machine.spec.name)
+        for machine in machines:
+            self._boot(machine)
 
     def publish(self, port: int) -> None:
         """Make 127.0.0.1:`port` of the hub reachable as 127.0.0.1:`port` of the machine, until the estate ends."""

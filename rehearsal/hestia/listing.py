@@ -1,7 +1,9 @@
 """The commands that list. An unknown format is no error: nothing is printed."""
 
 import re
+import subprocess
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 from rehearsal.hestia import checks
 from rehearsal.hestia.call import Call, Code, Domain
@@ -62,7 +64,7 @@ def dnssec_key(call: Call) -> int:
     # NAME [TTL] IN DNSKEY FLAG PROTOCOL ALGORITHM KEY
     _, _, data = record.partition(" DNSKEY ")
     flag, _, algorithm, key = data.split(maxsplit=3) if data else ("", "", "", "")
-    fields = {"RECORD": record, "FLAG": flag, "ALGORITHM": algorithm, "KEY": key, "DS": ""}
+    fields = {"RECORD": record, "FLAG": flag, "ALGORITHM": algorithm, "KEY": key, "DS": digest(file) if record else ""}
     show(
         form,
         {
@@ -73,6 +75,12 @@ def dnssec_key(call: Call) -> int:
         },
     )
     return Code.OK
+
+
+def digest(file: Path) -> str:
+    """The DS record of a key."""
+    done = subprocess.run(["/usr/bin/dnssec-dsfromkey", str(file)], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
 
 
 def show_domains(form: str, listed: list[Fields], shell: Printer) -> None:

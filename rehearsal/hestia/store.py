@@ -1,5 +1,6 @@
 """The files of HestiaCP: one object a line, KEY='value' after KEY='value'. Nothing locks them there, nor here."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ def read(path: Path) -> str:
 
 def write(path: Path, text: str) -> None:
     """As `sed -i` and `mv` do it: whole, under another name first. What others wrote meanwhile is lost."""
-    fresh = path.with_name(path.name + ".tmp")
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
     fresh.write_text(text, errors="surrogateescape")
     fresh.replace(path)
 

@@ -89,20 +89,26 @@ def test_the_dkim_key_in_dns_is_the_one_the_mta_signs_with(estate: Estate) -> No
     assert mta.run([*test, "/root/other.private"]).returncode == 65
 
 
-@pytest.mark.parametrize("server", ["207.174.124.22", "8.8.8.8", "1.1.1.1", "9.9.9.9"])
+RESOLVERS = ["8.8.8.8", "1.1.1.1", "9.9.9.9"]
+MASTER_AND_SLAVES = ["207.174.124.22", "216.218.130.2", "216.218.131.2"]
+OTHERS = ["198.41.0.4"]
+
+
 @pytest.mark.parametrize(
-    ("name", "kind", "answer"),
+    ("authoritative", "name", "kind", "answer"),
     [
-        ("send.performancewest.net", "TXT", '"v=spf1 ip4:207.174.124.94 ip4:207.174.124.107 -all"'),
-        ("performancewest.net", "MX", "10 co.carrierone.com."),
-        ("mta17.performancewest.net", "A", "207.174.124.106"),
-        ("109.124.174.207.in-addr.arpa", "PTR", "hcmta03.performancewest.net."),
-        ("contoso.com", "MX", "0 contoso-com.mail.protection.outlook.com."),
+        (MASTER_AND_SLAVES, "send.performancewest.net", "TXT", '"v=spf1 ip4:207.174.124.94 ip4:207.174.124.107 -all"'),
+        (MASTER_AND_SLAVES, "performancewest.net", "MX", "10 co.carrierone.com."),
+        (MASTER_AND_SLAVES, "mta17.performancewest.net", "A", "207.174.124.106"),
+        (MASTER_AND_SLAVES, "co.carrierone.com", "A", "207.174.124.15"),
+        (OTHERS, "109.124.174.207.in-addr.arpa", "PTR", "hcmta03.performancewest.net."),
+        (OTHERS, "contoso.com", "MX", "0 contoso-com.mail.protection.outlook.com."),
     ],
 )
-def test_dns_answers(estate: Estate, server: str, name: str, kind: str, answer: str) -> None:
-    dig = estate.host("mta").run(["dig", "+short", "+time=2", "+tries=1", f"@{server}", name, kind])
-    assert answer in dig.stdout.splitlines()
+def test_dns_answers(estate: Estate, authoritative: list[str], name: str, kind: str, answer: str) -> None:
+    for server in (*authoritative, *RESOLVERS):
+        dig = estate.host("mta").run(["dig", "+short", "+time=2", "+tries=1", f"@{server}", name, kind])
+        assert answer in dig.stdout.splitlines(), server
 
 
 def test_a_name_outside_this_world_does_not_exist_at_once(estate: Estate) -> None:

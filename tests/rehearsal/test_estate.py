@@ -90,7 +90,8 @@ def test_the_dkim_key_in_dns_is_the_one_the_mta_signs_with(estate: Estate) -> No
 
 
 RESOLVERS = ["8.8.8.8", "1.1.1.1", "9.9.9.9"]
-MASTER_AND_SLAVES = ["207.174.124.22", "216.218.130.2", "216.218.131.2"]
+SLAVES = ["216.218.130.2", "216.218.131.2", "216.218.132.2", "216.66.1.2", "216.66.80.18"]
+MASTER_AND_SLAVES = ["207.174.124.22", *SLAVES]
 OTHERS = ["198.41.0.4"]
 
 
@@ -101,6 +102,7 @@ OTHERS = ["198.41.0.4"]
         (MASTER_AND_SLAVES, "performancewest.net", "MX", "10 co.carrierone.com."),
         (MASTER_AND_SLAVES, "mta17.performancewest.net", "A", "207.174.124.106"),
         (MASTER_AND_SLAVES, "co.carrierone.com", "A", "207.174.124.15"),
+        (OTHERS, "ns5.he.net", "A", SLAVES[4]),
         (OTHERS, "109.124.174.207.in-addr.arpa", "PTR", "hcmta03.performancewest.net."),
         (OTHERS, "contoso.com", "MX", "0 contoso-com.mail.protection.outlook.com."),
     ],

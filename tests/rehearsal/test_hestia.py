@@ -15,7 +15,7 @@ from rehearsal import Estate
 
 pytestmark = pytest.mark.rehearsal
 
-MASTER, SLAVES = "207.174.124.22", ("216.218.130.2", "216.218.131.2")
+MASTER, SLAVES = "207.174.124.22", ("216.218.130.2", "216.218.131.2")  # one address of each host
 RESOLVERS = ("8.8.8.8", "1.1.1.1", "9.9.9.9")
 ZONE = "performancewest.net"
 TRIMMED = "v=spf1 a mx ip4:207.174.124.15 ip4:207.174.124.94 ip4:207.174.124.107 -all"

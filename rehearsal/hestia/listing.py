@@ -30,7 +30,7 @@ def records(call: Call) -> int:
     show(
         form,
         {
-            "json": lambda: braces({record["ID"]: pick(record, RECORD_JSON) for record in listed}),
+            "json": lambda: braces((record["ID"], pick(record, RECORD_JSON)) for record in listed),
             "plain": lambda: tabbed(map(echoed, listed), RECORD),
             "csv": lambda: "".join(f"{line}\n" for line in [",".join(RECORD), *map(comma_line, listed)]),
             "shell": lambda: columns([pick(record, RECORD_SHELL) for record in listed], RECORD_SHELL),
@@ -68,7 +68,7 @@ def dnssec_key(call: Call) -> int:
     show(
         form,
         {
-            "json": lambda: braces({domain.name: fields}),
+            "json": lambda: braces([(domain.name, fields)]),
             "plain": lambda: f"{record}\n",
             "csv": lambda: "",
             "shell": lambda: "".join(f"{title + ':':10} {value}\n" for title, value in fields.items()),
@@ -87,7 +87,7 @@ def show_domains(form: str, listed: list[Fields], shell: Printer) -> None:
     show(
         form,
         {
-            "json": lambda: braces({facts["DOMAIN"]: pick(facts, DOMAIN_JSON) for facts in listed}),
+            "json": lambda: braces((facts["DOMAIN"], pick(facts, DOMAIN_JSON)) for facts in listed),
             "plain": lambda: tabbed(listed, DOMAIN),
             "csv": lambda: "\n".join(
                 [",".join(DOMAIN), *(",".join(pick(facts, DOMAIN).values()) for facts in listed), ""]
@@ -117,10 +117,10 @@ def pick(fields: Mapping[str, str], keys: Iterable[str]) -> Fields:
     return {key: fields.get(key, "") for key in keys}
 
 
-def braces(objects: Mapping[str, Fields]) -> str:
-    """JSON put together by hand: only double quotes are escaped."""
+def braces(objects: Iterable[tuple[str, Fields]]) -> str:
+    """JSON put together by hand: only double quotes are escaped, and an ID that is there twice is a key twice."""
     bodies = []
-    for name, fields in objects.items():
+    for name, fields in objects:
         pairs = (f'        "{key}": "{escaped(value)}"' for key, value in fields.items())
         bodies.append(f'    "{name}": {{\n' + ",\n".join(pairs) + "\n    }")
     return "{\n" + ",\n".join(bodies) + "\n}\n"

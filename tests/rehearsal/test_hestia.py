@@ -127,6 +127,9 @@ def test_parallel_additions_collide(rehearsed: Rehearsed) -> None:
     records = rehearsed.read(f"data/users/{USER}/dns/{DOMAIN}.conf")
     numbers = re.findall(r"ID='(\d+)' RECORD='p", records)
     assert len(refused) + len(numbers) - len(set(numbers)) > 0, said + records
+    # and JSON, as others read it, shows one of those that share an ID
+    assert sorted(rehearsed.records()) == sorted({"1", "2", "3", *numbers})
+    assert len(rehearsed.list("plain").splitlines()) == 3 + len(numbers)
 
 
 def test_a_slow_rebuild_is_in_the_files_long_before_it_is_published(rehearsed: Rehearsed) -> None:

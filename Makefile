@@ -16,12 +16,14 @@ export PYTHON
 help: ## this text
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-rehearse: setup rehearsal ## run the snowshoe cleanup against the rehearsal estate
-	@$(BIN)/runbook rehearse
+PROCEDURE ?= snowshoe-cleanup
+
+rehearse: setup rehearsal ## run the snowshoe cleanup, or PROCEDURE=spf-trim, against the rehearsal estate
+	@$(BIN)/runbook rehearse $(PROCEDURE)
 
 test: setup lint ## format, lint, types, and all tests that this machine can run
 	@scripts/machine rehearsal && scripts/machine browser || true
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 lint: setup
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy

@@ -40,6 +40,9 @@ app.add_typer(lock, name="lock")
 EstateName = Annotated[str, typer.Option("--estate", "-e", help="A name in estates/, or a path ending in .toml")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable, on stdout; changes nothing else")]
 Unattended = Annotated[bool, typer.Option("--unattended", help="No person decides; the rehearsal only")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="NAME=VALUE: a parameter of the procedure's own, e.g. merge=true")
+]
 ProcedureName = Annotated[str, typer.Argument(help="For example snowshoe-cleanup")]
 
 
@@ -71,16 +74,22 @@ def rehearse(
 
 
 @app.command()
-def plan(procedure: ProcedureName, estate: EstateName = "performancewest", as_json: AsJson = False) -> int:
+def plan(
+    procedure: ProcedureName,
+    estate: EstateName = "performancewest",
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> int:
     """Observe and plan only: print what a run would change. Exit 0: nothing to do; 2: changes pending.
 
-    `runbook plan snowshoe-cleanup --estate rehearsal`
+    `runbook plan snowshoe-cleanup --estate rehearsal`   `runbook plan spf-trim --set merge=true`
     """
     _enter(estate)
     from flows import catalogue
     from reports import render
 
-    made = catalogue.find(procedure).plan(estate)
+    chosen = catalogue.find(procedure)
+    made = chosen.plan(estate, **chosen.parameters(settings or ()))
     if as_json:
         terminal.show_json({"plan": made.model_dump(mode="json"), "digest": made.digest})
     else:
@@ -92,17 +101,20 @@ def plan(procedure: ProcedureName, estate: EstateName = "performancewest", as_js
 def run(
     procedure: ProcedureName,
     estate: EstateName = "performancewest",
+    settings: Settings = None,
     unattended: Unattended = False,
 ) -> int:
     """Run a procedure in this process; the gate is a prompt at this terminal.
 
-    `runbook run snowshoe-cleanup --estate rehearsal`
+    `runbook run snowshoe-cleanup --estate rehearsal`   `runbook run spf-trim --set merge=true`
     """
     _enter(estate)
     from deployments import here
     from flows import catalogue
 
-    return terminal.tell(here.run(catalogue.find(procedure).flow, estate, unattended, err.print))
+    chosen = catalogue.find(procedure)
+    parameters = chosen.parameters(settings or ())
+    return terminal.tell(here.run(chosen.flow, estate, unattended, err.print, **parameters))
 
 
 @app.command()

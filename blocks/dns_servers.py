@@ -57,7 +57,7 @@ class DnsServers(Block):
             return list(pool.map(lambda server: _ask(server, name, kind, self.zone), asked))
 
     def wait(self, expected: Expected, seconds: float, say: Callable[[str], None]) -> list[Answer]:
-        """Ask until all that answer say what is expected, or `seconds` are over; the last answers.
+        """Ask until all say what is expected, or `seconds` are over; the last answers.
 
         First the master and its slaves, and the resolvers only once these agree: a resolver that is asked too early
         remembers the old answer, or that there is none (RFC 2308).
@@ -72,7 +72,8 @@ class DnsServers(Block):
         while True:
             began = time.monotonic()
             answers = self.ask(expected.name, expected.kind, roles)
-            behind = [answer.server.name for answer in lagging(expected, answers)]
+            silent = [answer for answer in answers if answer.values is None]
+            behind = [answer.server.name for answer in (*lagging(expected, answers), *silent)]
             if not behind or time.monotonic() > deadline:
                 return answers
             say(f"{expected.name} {expected.kind}: waiting for {', '.join(behind)}")

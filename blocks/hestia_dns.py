@@ -7,11 +7,10 @@ get the same id: whoever writes holds the host (host_lock).
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from blocks.ssh_session import Reader, Writer
 from deliverability.dns import zone as zones
-from deliverability.dns.zone import Record
+from deliverability.dns.zone import Record, Zone
 from deliverability.errors import Conflict, HostError, Refused
 from deliverability.plan import SetRecord
 
@@ -21,18 +20,6 @@ BIN = "/usr/local/hestia/bin"
 NO_SUCH = 3
 WRITE_SECONDS = 180.0
 """A write builds the whole zone anew: 30 s for a real one."""
-
-
-@dataclass(frozen=True)
-class Zone:
-    """A zone as its master holds it: `ttl` (seconds) is that of records without one of their own."""
-
-    name: str
-    owner: str
-    ttl: int
-    serial: int
-    signed: bool
-    records: tuple[Record, ...]
 
 
 def read(host: Reader, owner: str, name: str) -> Zone:
@@ -52,7 +39,8 @@ def read(host: Reader, owner: str, name: str) -> Zone:
         ttl, serial, signed = int(about["TTL"]), int(about["SERIAL"]), about["DNSSEC"] == "yes"
     except (ValueError, KeyError, TypeError):
         raise HostError(f"{host.name}: v-list-dns-domain says nothing of {name}: {listed.stdout[:100]!r}") from None
-    return Zone(name, owner, ttl, serial, signed, zones.parse_listing(records.stdout))
+    listing = zones.parse_listing(records.stdout)
+    return Zone(name=name, owner=owner, ttl=ttl, serial=serial, signed=signed, records=listing)
 
 
 def apply(host: Writer, change: SetRecord) -> str:

@@ -1,6 +1,6 @@
 """What the world's resolvers say about a name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
@@ -10,7 +10,7 @@ import dns.resolver
 from prefect.blocks.core import Block
 
 from deliverability.dns import spf
-from deliverability.errors import HostUnreachable
+from deliverability.errors import HostUnreachable, LookupFailed
 from deliverability.estate import Estate
 
 LIFETIME_SECONDS = 6.0
@@ -28,6 +28,25 @@ class PublicResolver(Block):
     def of(cls, estate: Estate) -> Self:
         """The resolvers the estate names."""
         return cls(addresses=tuple(str(address) for address in estate.dns.resolvers))
+
+    def lookup(self, name: str, kind: str) -> Sequence[str]:
+        """The answers to one question, as deliverability.dns.spf.Lookup wants them. Raises LookupFailed."""
+        resolver = dns.resolver.Resolver(configure=False)
+        resolver.nameservers = list(self.addresses)
+        resolver.lifetime = LIFETIME_SECONDS
+        try:
+            answer = resolver.resolve(name, kind)
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+            return ()
+        except dns.exception.DNSException as error:
+            raise LookupFailed(f"no answer for {name} {kind}: {error}", next_step="runbook doctor") from None
+        match kind:
+            case "TXT":
+                return [b"".join(rdata.strings).decode("utf-8", "replace") for rdata in answer]
+            case "MX":
+                by_preference = sorted(answer, key=lambda rdata: int(rdata.preference))
+                return [str(rdata.exchange).rstrip(".").lower() for rdata in by_preference]
+        return [rdata.to_text().rstrip(".") for rdata in answer]
 
     def authorised(self, domains: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """For each domain, the addresses its SPF authorises, united over all resolvers; ranges as a.b.c.d/n.

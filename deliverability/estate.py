@@ -6,6 +6,7 @@ TOML, read with tomllib. `extends = "other.toml"` takes another estate and overl
 import difflib
 import tomllib
 from collections.abc import Mapping
+from email.utils import parseaddr
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -250,9 +251,26 @@ class Estate(_Table):
         streams = {str(stream.ip) for stream in self.streams.values()}
         return frozenset(streams | {str(address) for address in self.mta.infrastructure})
 
+    def senders(self, domain: str) -> dict[str, str]:
+        """Address -> who sends from it in the name of this domain or of one below it: a stream, or a stream's relay."""
+        found: dict[str, str] = {}
+        for name, stream in self.streams.items():
+            if not f".{_domain(stream.sender)}".endswith(f".{domain}"):
+                continue
+            relay = next((host for host in self.hosts.values() if host.name == stream.relay.partition(":")[0]), None)
+            if relay is not None:
+                found[str(relay.address)] = f"relay of stream {name}"
+            found[str(stream.ip)] = f"stream {name}"
+        return found
+
     def kept_transports(self) -> frozenset[str]:
         streams = {stream.transport for stream in self.streams.values() if stream.transport}
         return frozenset(streams | set(self.mta.keep_transports))
+
+
+def _domain(sender: str) -> str:
+    """Of the address in a From header."""
+    return parseaddr(sender)[1].rpartition("@")[2].lower()
 
 
 def load(path: Path) -> Estate:

@@ -60,10 +60,24 @@ def prefect_home(state: Path | None = None) -> Path:
     return (state or Path(os.environ[STATE_VARIABLE])) / "prefect"
 
 
+SCENES = {"spf-trim": ("cp", ["root-spf", "untrimmed"])}
+"""What a host has to do first, for a procedure whose work was done before the day on which the estate stands still."""
+
+
+def set_the_scene(estate: Estate, procedure: str) -> None:
+    """Give the estate what the procedure is there to put right."""
+    if procedure in SCENES:
+        host, argv = SCENES[procedure]
+        done = estate.host(host).run(argv)
+        if done.returncode:
+            raise RehearsalError(f"{host}: {argv[0]} failed: {done.stdout}{done.stderr}")
+
+
 def once(procedure: str, attended: bool) -> int:
     """Start the estate, run a procedure in it, stop it; the exit code of the run."""
     command = [sys.executable, "-m", "cli", "run", procedure, "--estate", NAME]
     with Estate(stopwatch()) as estate:
+        set_the_scene(estate, procedure)
         environment = os.environ | {STATE_VARIABLE: str(estate.state)}
         return _run_in_hub(estate, command if attended else [*command, "--unattended"], environment)
 
@@ -78,6 +92,7 @@ def keep(procedure: str | None, port: int, say: Progress) -> int:
         estate.publish(port)
         (estate.state / KEPT).touch()
         if procedure is not None:
+            set_the_scene(estate, procedure)
             _run_in_hub(estate, [sys.executable, "-m", "cli", "run", procedure, "--estate", NAME], environment)
         login = settings.auth_file(prefect_home(estate.state)).read_text().strip()
         say(f"UI         http://127.0.0.1:{port}   log in with {login}")

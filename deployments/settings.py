@@ -89,7 +89,7 @@ def join(home: Path) -> None:
         os.environ.update(environment(home, port_of(home)))
         return
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.environ.update({"PREFECT_HOME": str(home), **QUIET})
+    os.environ.update({"PREFECT_HOME": str(home), "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120", **QUIET})
 
 
 def auth(home: Path) -> str:

@@ -1,35 +1,56 @@
 """The procedures, by the name a person types."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from prefect import Flow
+from pydantic import validate_call
 
+from deliverability.dns import spf_plan
 from deliverability.errors import RunbookError
 from deliverability.footprint import planning
 from deliverability.plan import Plan
 from flows.incident.snowshoe_cleanup import snowshoe_cleanup
+from flows.incident.spf_trim import spf_trim
 from flows.opening import open_estate
-from flows.tasks import observe_footprint
+from flows.tasks import observe_footprint, observe_spf
 
 
 @dataclass(frozen=True)
 class Procedure:
-    """A flow, and the function that only observes and plans (estate name -> plan)."""
+    """A flow, and the function that only observes and plans: estate name, and the flow's own parameters -> plan."""
 
     name: str
     flow: Flow[Any, Any]
-    plan: Callable[[str], Plan]
+    plan: Callable[..., Plan]
+
+    def parameters(self, settings: Iterable[str]) -> dict[str, str]:
+        """The flow's own parameters from NAME=VALUE words, as text: the flow validates them. Raises RunbookError."""
+        known = set(self.flow.parameters.properties) - {"estate", "unattended"}
+        words = {name: value for name, _, value in (setting.partition("=") for setting in settings)}
+        for name in words:
+            if name not in known:
+                has = f"it has {', '.join(sorted(known))}" if known else "it has none"
+                raise RunbookError(f"{self.name} has no parameter {name!r}", next_step=f"leave --set {name} out; {has}")
+        return words
 
 
 def _plan_snowshoe_cleanup(estate: str) -> Plan:
     return planning.plan(observe_footprint.fn(estate, "plan only"), open_estate(estate))
 
 
+@validate_call
+def _plan_spf_trim(estate: str, merge: bool = False) -> Plan:
+    return spf_plan.plan(observe_spf.fn(estate, "plan only"), open_estate(estate), merge)
+
+
 PROCEDURES = {
     procedure.name: procedure
-    for procedure in (Procedure(planning.PROCEDURE, snowshoe_cleanup, _plan_snowshoe_cleanup),)
+    for procedure in (
+        Procedure(planning.PROCEDURE, snowshoe_cleanup, _plan_snowshoe_cleanup),
+        Procedure(spf_plan.PROCEDURE, spf_trim, _plan_spf_trim),
+    )
 }
 
 

@@ -28,16 +28,31 @@ def admit(name: str, unattended: bool) -> Estate:
     return estate
 
 
+def sending_host(estate: Estate) -> str:
+    return estate.mta.host
+
+
+def dns_master(estate: Estate) -> str:
+    return estate.dns.master
+
+
 def conduct(
-    procedure: str, estate: str, unattended: bool, body: Callable[[Run], None], command: str = ""
+    procedure: str,
+    estate: str,
+    unattended: bool,
+    body: Callable[[Run], None],
+    command: str = "",
+    on: Callable[[Estate], str] = sending_host,
 ) -> State[Record]:
     """Run a procedure's body; whatever ends it, write the report and say so in the flow run's state.
 
-    `command` is what a person types to have it again, `runbook run PROCEDURE` if nothing else is said.
+    `command` is what a person types to have it again, `runbook run PROCEDURE` if nothing else is said; `on` says which
+    host of the estate it changes.
     A suspension passes through untouched: the run is not over. Raises only what happens before there is a run.
     """
     command = f"{command or f'runbook run {procedure}'} --estate {estate}"
-    run = Run(procedure, estate, admit(estate, unattended), unattended, command)
+    admitted = admit(estate, unattended)
+    run = Run(procedure, estate, admitted, unattended, command, on(admitted))
     try:
         body(run)
     except KeyboardInterrupt:

@@ -40,16 +40,16 @@ from reports.record import Action, Record, Status
 class Run:
     """One run of a procedure: what it knows, what it did, and the report it will leave."""
 
-    def __init__(self, procedure: str, source: str, estate: Estate, unattended: bool, command: str) -> None:
+    def __init__(self, procedure: str, source: str, estate: Estate, unattended: bool, command: str, host: str) -> None:
         """`source` is the estate's name or file, as it was asked for: tasks open it by that.
 
-        `command` is what a person types to have this again.
+        `command` is what a person types to have this again, `host` the entry of [hosts] that is to change.
         """
         begun = tasks.begin(procedure, source, _attempt())
         self.source = source
         self.estate = estate
         self.confirmed = False
-        self.host = SshHost.of(estate.mta.host, estate.hosts[estate.mta.host])
+        self.host = SshHost.of(host, estate.hosts[host])
         self.deadline = datetime.fromisoformat(begun["started"]) + timedelta(hours=estate.gates.timeout_hours)
         self.progress = Progress()
         self._unattended = unattended
@@ -145,13 +145,13 @@ class Run:
     def guard(self, writer: Writer) -> Iterator[Armed]:
         """Arm the undo timer on the host; confirm the change at the end, or undo it if anything at all goes wrong."""
         minutes = self.estate.guard.minutes
-        with self._timed(f"arm the guard, {minutes:g} min") as done:
+        with self.timed(f"arm the guard, {minutes:g} min") as done:
             armed = guards.arm(writer, self.plan, self.record.run, minutes, self.estate.mta.backups)
             done(f"backups {', '.join(backup for backup, _ in armed.backups)}")
         self.record.undo = [f"not confirmed; {self._by_hand(armed)}"]
         try:
             yield armed
-            with self._timed("disarm the guard, over a new connection") as done:
+            with self.timed("disarm the guard, over a new connection") as done:
                 guards.disarm(self.host, armed)
                 done("confirmed")
         except BaseException as error:
@@ -187,7 +187,7 @@ class Run:
         """Make the plan's changes, in order, with a line in the host's journal before and after each."""
         for number, change in enumerate(self.plan.host_changes(), 1):
             what = render.headline(change)
-            with self._timed(what, f"[{number}/{len(self.plan.host_changes())}]") as done:
+            with self.timed(what, f"[{number}/{len(self.plan.host_changes())}]") as done:
                 guards.record(writer, armed, event="before", number=number, change=change.kind, target=change.target)
                 result = mta.apply(writer, change, self.estate, guards.only_while_armed(armed))
                 guards.record(writer, armed, event="after", number=number, result=result)
@@ -210,7 +210,7 @@ class Run:
 
     def keep_snapshots(self) -> None:
         """Commit the changed files to the snapshot repository. The change stands even if that fails."""
-        with self._timed("commit snapshots") as done:
+        with self.timed("commit snapshots") as done:
             try:
                 commit = snapshots.commit(
                     store.snapshots() / self.estate.name,
@@ -231,7 +231,7 @@ class Run:
     def _undo(self, armed: Armed, cause: BaseException) -> bool:
         """False if there was nothing to undo any more: the host had been told to keep the change."""
         self.progress.step("undo", f"{type(cause).__name__}: {cause}")
-        with self._timed("undo") as done:
+        with self.timed("undo") as done:
             try:
                 log = guards.undo(self.host, armed)
             except RunbookError:
@@ -251,7 +251,8 @@ class Run:
         return f"on {self.host.name}: sh {armed.directory}/guard.sh undo; cat {armed.directory}/undo.log"
 
     @contextmanager
-    def _timed(self, what: str, count: str = "") -> Iterator[Callable[[str], None]]:
+    def timed(self, what: str, count: str = "") -> Iterator[Callable[[str], None]]:
+        """Do something, and say what came of it and how long it took; the context is called with the words."""
         at, began = datetime.now(UTC), time.monotonic()
         results: list[str] = []
         try:

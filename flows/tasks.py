@@ -10,9 +10,10 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import INPUTS, RUN_ID
 from prefect.client.schemas.objects import State, TaskRun
 
-from blocks import guard, host_lock, mta, past_run
+from blocks import guard, host_lock, mta, past_run, spf_look
 from blocks.resolver import PublicResolver
 from blocks.ssh_host import SshHost
+from deliverability.dns.spf_plan import SpfLook
 from deliverability.errors import HostUnreachable
 from deliverability.footprint.observation import Footprint
 from deliverability.rollback import PastRun
@@ -79,6 +80,15 @@ def observe_footprint(estate: str, moment: str) -> Footprint:
     with host.observe() as reader:
         guard.refuse_unsettled(reader)
         return mta.read_footprint(reader, opened, PublicResolver.of(opened))
+
+
+@task(**PERSISTED, **RETRIED)
+def observe_spf(estate: str, moment: str) -> SpfLook:
+    """One read-only look at the zone on its master, at what DNS shows, and at the sending host's log."""
+    opened = open_estate(estate)
+    master, mta = (SshHost.of(name, opened.hosts[name]) for name in (opened.dns.master, opened.mta.host))
+    with master.observe() as on_master, mta.observe() as on_mta:
+        return spf_look.read(on_master, on_mta, opened)
 
 
 @task(**PERSISTED, **RETRIED)

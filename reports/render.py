@@ -56,6 +56,13 @@ def diff(edit: EditFile) -> str:
     return _bounded("\n".join(lines))
 
 
+def record_diff(change: SetRecord) -> str:
+    """What one record says before and after, a word a line where both say something."""
+    before, after = ((text or "").split(" ") if text else [] for text in (change.before, change.after))
+    lines = difflib.unified_diff(before, after, "published", "planned", n=DIFF_LIMIT, lineterm="")
+    return _bounded("\n".join(list(lines)[3:]))
+
+
 def _bounded(text: str) -> str:
     return text if len(text) <= DIFF_LIMIT else text[:DIFF_LIMIT] + f"\n... {len(text) - DIFF_LIMIT} characters more"
 
@@ -132,5 +139,5 @@ def _environment() -> jinja2.Environment:
         autoescape=False,  # noqa: S701  Markdown: every value goes through `cell`, `code`, `code_cell` or `fenced`
     )
     environment.filters |= {"cell": cell, "code": code, "code_cell": code_cell}
-    environment.filters |= {"fenced": fenced, "diff": diff, "headline": headline}
+    environment.filters |= {"fenced": fenced, "diff": diff, "headline": headline, "record_diff": record_diff}
     return environment

@@ -84,7 +84,7 @@ def _finding(expected: Expected, answer: Answer, master: int | None, signed: boo
     return Finding(
         check=f"{expected.name} {expected.kind} at {answer.server.name}",
         verdict=verdict,
-        expected=shown(expected.values),
+        expected=_told(expected, expected.values),
         observed=observed,
         where=f"{answer.server.role} {answer.server.address}",
         at=at,
@@ -95,16 +95,19 @@ def _judge(expected: Expected, answer: Answer, master: int | None, signed: bool)
     if answer.values is None:
         return Verdict.UNKNOWN, answer.error
     if answer.values != expected.values and _old(expected, answer):
-        return Verdict.WARNING, f"{shown(answer.values)}: the old answer, which it remembers for {answer.ttl} s more"
+        told = _told(expected, answer.values)
+        return Verdict.WARNING, f"{told}: the old answer, which it remembers for {answer.ttl} s more"
     if answer.values != expected.values:
         behind = ""
         if answer.serial is not None and master is not None and is_newer(master, answer.serial):
             behind = f"; its serial {answer.serial} is behind the master's {master}"
-        return Verdict.FAIL, f"{shown(answer.values)}{behind}"
+        return Verdict.FAIL, f"{_told(expected, answer.values)}{behind}"
     if signed and answer.server.role is Role.RESOLVER and not answer.authentic:
-        return Verdict.WARNING, f"{shown(answer.values)}; not authenticated by DNSSEC"
-    return Verdict.OK, shown(answer.values)
+        return Verdict.WARNING, f"{_told(expected, answer.values)}; not authenticated by DNSSEC"
+    return Verdict.OK, _told(expected, answer.values)
 
 
-def shown(values: frozenset[str]) -> str:
-    return " | ".join(sorted(values)) or "nothing"
+def _told(expected: Expected, values: frozenset[str]) -> str:
+    """The values, without those beside them that were there before and are to stay."""
+    beside = expected.values & (expected.before or frozenset())
+    return " | ".join(sorted(values - beside)) or "nothing"

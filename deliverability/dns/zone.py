@@ -1,9 +1,10 @@
 """A zone as HestiaCP lists it, and what may be written there. Source: HestiaCP 1.9.4 and 1.10.3 (both run)."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from pydantic import BaseModel, ConfigDict
 
 from deliverability.dns.spf import lost_spaces
 from deliverability.errors import MalformedFile, Refused
@@ -12,12 +13,13 @@ APEX = "@"
 LISTING = "v-list-dns-records"
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(BaseModel):
     """One record of a zone. `name` is relative, "@" for the zone's own; `value` has no outer quotes, and is unsplit.
 
     `ttl` (seconds) is the record's, or the zone's if it has none of its own: the listing does not tell which.
     """
+
+    model_config = ConfigDict(frozen=True)
 
     id: int
     name: str
@@ -28,20 +30,39 @@ class Record:
     suspended: bool
 
 
+class Zone(BaseModel):
+    """A zone as its master holds it: `ttl` (seconds) is that of records without one of their own."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    owner: str
+    ttl: int
+    serial: int
+    signed: bool
+    records: tuple[Record, ...]
+
+
 def parse_listing(text: str) -> tuple[Record, ...]:
     """The output of `v-list-dns-records USER DOMAIN json`, by id. Raises MalformedFile, also for an empty output.
 
-    An unknown format ends with 0 and prints nothing: emptiness proves no empty zone.
+    An unknown format ends with 0 and prints nothing: emptiness proves no empty zone. Two writers at once were given
+    the same id; then a key is there twice, and a change to the one would be a change to both.
     """
     try:
-        entries = json.loads(text)
-        records = [_record(entry) for entry in entries.values()]
+        if not text.lstrip().startswith("{"):
+            raise ValueError(text.strip()[:60])
+        entries = json.loads(text, object_pairs_hook=list)
+        records = [_record(dict(entry)) for _, entry in entries]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MalformedFile(LISTING, 1, f"no list of records: {str(error)[:100] or 'empty'}") from None
+    twice = sorted(id for id, count in Counter(record.id for record in records).items() if count > 1)
+    if twice:
+        raise MalformedFile(LISTING, 1, f"several records have the same id: {', '.join(map(str, twice))}")
     return tuple(sorted(records, key=lambda record: record.id))
 
 
-def _record(entry: dict[str, Any]) -> Record:
+def _record(entry: Mapping[str, str]) -> Record:
     priority = str(entry["PRIORITY"])
     return Record(
         id=int(entry["ID"]),

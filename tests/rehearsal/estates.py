@@ -78,6 +78,7 @@ class Desk:
         self.mta = self.estate.host("mta")
         self.var = var
         self.file = "rehearsal"
+        self.procedure = PROCEDURE
 
     @property
     def environment(self) -> dict[str, str]:
@@ -104,17 +105,17 @@ class Desk:
         return Terminal(self.estate, self._arguments(command, options, ""), self.environment)
 
     def _arguments(self, command: str, options: Sequence[str], estate_file: str) -> list[str]:
-        procedure = [PROCEDURE] if command in ("plan", "run") else []
+        procedure = [self.procedure] if command in ("plan", "run") else []
         return [*command.split(), *procedure, "--estate", estate_file or self.file, *options]
 
-    def reports(self, procedure: str = PROCEDURE) -> list[dict[str, Any]]:
+    def reports(self, procedure: str = "") -> list[dict[str, Any]]:
         """The JSON twins of all reports, oldest first."""
-        twins = sorted((self.var / "reports" / procedure).glob("*.json"))
+        twins = sorted((self.var / "reports" / (procedure or self.procedure)).glob("*.json"))
         return [json.loads(twin.read_text()) for twin in twins]
 
     def report(self) -> tuple[dict[str, Any], str]:
         """The one report there is: its JSON twin and its Markdown."""
-        (twin,) = (self.var / "reports" / PROCEDURE).glob("*.json")
+        (twin,) = (self.var / "reports" / self.procedure).glob("*.json")
         return json.loads(twin.read_text()), twin.with_suffix(".md").read_text()
 
     def in_hub(self, call: Callable[[], Answer]) -> Answer:

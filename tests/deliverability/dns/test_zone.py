@@ -26,7 +26,9 @@ def listing(*changes: dict[str, str]) -> str:
 
 def test_a_record_is_read_without_its_quotes() -> None:
     (record,) = zone.parse_listing(json.dumps({"12": ENTRY}))
-    assert record == zone.Record(12, "send", "TXT", "v=spf1 -all", None, 14400, False)
+    assert record == zone.Record(
+        id=12, name="send", type="TXT", value="v=spf1 -all", priority=None, ttl=14400, suspended=False
+    )
 
 
 def test_records_come_by_id_and_suspended_ones_are_not_published() -> None:
@@ -43,6 +45,13 @@ def test_what_is_no_listing_is_refused(text: str) -> None:
     """An unknown format prints nothing and ends with 0: that is no empty zone."""
     with pytest.raises(MalformedFile, match="v-list-dns-records:1: no list of records"):
         zone.parse_listing(text)
+
+
+def test_two_records_with_one_id_are_refused() -> None:
+    """What is done to the one would be done to the other."""
+    twice = listing({}, {}).replace('"2"', '"1"')
+    with pytest.raises(MalformedFile, match="several records have the same id: 1"):
+        zone.parse_listing(twice)
 
 
 @pytest.mark.parametrize(

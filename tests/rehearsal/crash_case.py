@@ -214,7 +214,7 @@ def reach(scene: Scene, point: Point) -> bool:
             return True
         if not isinstance(scene.run, Deployed) and not scene.run.alive():
             return False
-        time.sleep(0.001)
+        time.sleep(0.004)
     return False
 
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -47,32 +47,28 @@ def _row(kind: str, ended: Sequence[Outcome]) -> tuple[str, ...]:
     return kind, *map(str, counts), f"{max(one.seconds for one in ended):.0f}"
 
 
-def play(chosen: Sequence[Case], estates: int) -> list[Outcome]:
-    """Play cases on so many estates side by side; their outcomes, in the order of the cases."""
-    waiting: queue.SimpleQueue[tuple[int, Case]] = queue.SimpleQueue()
-    for entry in enumerate(chosen):
-        waiting.put(entry)
-    outcomes: dict[int, Outcome] = {}
-    workers = [
-        threading.Thread(target=_work, args=(waiting, outcomes, len(chosen)), name=f"estate {number}")
-        for number in range(min(estates, len(chosen)))
-    ]
+Ended = Callable[[Outcome], None]
+
+
+def play(chosen: Sequence[Case], estates: int, ended: Ended) -> None:
+    """Play cases on so many estates side by side; each outcome is told as soon as it is there."""
+    waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
+    for case in chosen:
+        waiting.put(case)
+    workers = [threading.Thread(target=_work, args=(waiting, ended)) for _ in range(min(estates, len(chosen)))]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    return [outcomes[number] for number in sorted(outcomes)]
 
 
-def _work(waiting: "queue.SimpleQueue[tuple[int, Case]]", outcomes: dict[int, Outcome], total: int) -> None:
+def _work(waiting: "queue.SimpleQueue[Case]", ended: Ended) -> None:
     with _STARTING:
         estate = started()
     try:
         stage = Stage(estate)
         while True:
-            number, case = waiting.get_nowait()
-            outcomes[number] = _outcome(stage, case)
-            print(f"[{len(outcomes)}/{total}] {outcomes[number]}", file=sys.stderr, flush=True)
+            ended(_outcome(stage, waiting.get_nowait()))
     except queue.Empty:
         return
     finally:
@@ -92,20 +88,34 @@ def main() -> int:
     options.add_argument("--estates", type=int, default=ESTATES, help="so many side by side")
     options.add_argument("--only", default="", help="passes whose name has this in it")
     options.add_argument("--every", type=int, default=1, help="every so many-th case of them")
-    options.add_argument("--out", type=Path, help="a file for the outcomes, one JSON object a line")
+    options.add_argument("--out", type=Path, help="outcomes, one JSON object a line; those in it are not played again")
     asked = options.parse_args()
     chosen = [case for case in cases() if asked.only in case.kind][:: asked.every]
+    outcomes = played(asked.out) if asked.out else {}
     began = time.monotonic()
+
+    def ended(outcome: Outcome) -> None:
+        outcomes[outcome.kind, outcome.point] = outcome
+        print(f"[{len(outcomes)}/{len(chosen)}] {outcome}", file=sys.stderr, flush=True)
+        if asked.out:
+            with asked.out.open("a") as file:
+                file.write(json.dumps(asdict(outcome)) + "\n")
+
     with tempfile.TemporaryDirectory() as var:
         os.environ["RUNBOOK_VAR"] = var
-        outcomes = play(chosen, asked.estates)
-    if asked.out:
-        asked.out.write_text("".join(json.dumps(asdict(outcome)) + "\n" for outcome in outcomes))
-    print(table(outcomes))
-    bad = [outcome for outcome in outcomes if outcome.bad]
-    print(f"\n{len(outcomes)} of {len(chosen)} cases in {(time.monotonic() - began) / 60:.0f} min, {len(bad)} bad")
+        play([case for case in chosen if (case.kind, case.point.name) not in outcomes], asked.estates, ended)
+    of_cases = [outcomes[key] for case in chosen if (key := (case.kind, case.point.name)) in outcomes]
+    print(table(of_cases))
+    bad = [outcome for outcome in of_cases if outcome.bad]
+    print(f"\n{len(of_cases)} of {len(chosen)} cases in {(time.monotonic() - began) / 60:.0f} min, {len(bad)} bad")
     print(*bad, sep="\n")
-    return 1 if bad or len(outcomes) < len(chosen) else 0
+    return 1 if bad or len(of_cases) < len(chosen) else 0
+
+
+def played(file: Path) -> dict[tuple[str, str], Outcome]:
+    """The outcomes in a file, by kind and point; an hour's work need not begin anew."""
+    lines = file.read_text().splitlines() if file.exists() else []
+    return {(outcome.kind, outcome.point): outcome for outcome in (Outcome(**json.loads(line)) for line in lines)}
 
 
 if __name__ == "__main__":

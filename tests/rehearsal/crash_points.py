@@ -29,18 +29,21 @@ class Traces:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._root = self._find_root()
         self._verifying_since = 0.0
 
     def exists(self, pattern: str) -> bool:
         return self.count(pattern) > 0
 
     def count(self, pattern: str) -> int:
-        with contextlib.suppress(OSError):  # the host restarts, or the file has gone
+        with contextlib.suppress(OSError):  # the file has gone
             return len(list(self._root.glob(pattern)))
         return 0
 
     def text(self, name: str) -> str:
         """A file of the guard; "" if there is none."""
+        if not self._root.exists():  # the host was restarted, and has another pid 1
+            self._root = self._find_root()
         with contextlib.suppress(OSError):
             for file in self._root.glob(f"{GUARDS[1:]}/[0-9]*/{name}"):
                 return file.read_text()
@@ -66,8 +69,7 @@ class Traces:
             self._verifying_since = time.monotonic()
         return time.monotonic() - self._verifying_since
 
-    @property
-    def _root(self) -> Path:
+    def _find_root(self) -> Path:
         return Path(f"/proc/{self._host.pid}/root")
 
 

@@ -67,7 +67,7 @@ def changes(look: SpfLook, estate: Estate, domain: str, lookup: Lookup, merge: b
     found = records(look, domain)
     if not found:
         raise Refused(f"{domain} publishes no SPF record, so that there is nothing to trim")
-    _agreed(look, domain, found)
+    _agreed(look, estate, domain, found)
     old = _one(found, domain, merge)
     live = estate.senders(domain)
     _nobody_unknown(look, estate, domain, old, lookup)
@@ -98,13 +98,17 @@ def _set(look: SpfLook, record: Record, after: str | None, why: str) -> SetRecor
     )
 
 
-def _agreed(look: SpfLook, domain: str, found: tuple[Record, ...]) -> None:
-    """What the world sees must be what the master holds, or the plan is about something else."""
+def _agreed(look: SpfLook, estate: Estate, domain: str, found: tuple[Record, ...]) -> None:
+    """What the slaves show must be what the master holds, or the plan is about something else.
+
+    A resolver may remember what was there before the last change, for as long as that record's TTL.
+    """
     texts = {record.value for record in found}
+    resolvers = {str(address) for address in estate.dns.resolvers}
     others = {
         server: " | ".join(shown) or "none"
         for server, shown in look.published.get(domain, {}).items()
-        if shown is not None and set(shown) != texts
+        if shown is not None and set(shown) != texts and server not in resolvers
     }
     if others:
         server, shown = next(iter(others.items()))

@@ -23,7 +23,7 @@ rehearse: setup rehearsal ## run the snowshoe cleanup, or PROCEDURE=spf-trim, ag
 
 test: setup lint ## format, lint, types, and all tests that this machine can run
 	@scripts/machine rehearsal && scripts/machine browser || true
-	@$(BIN)/pytest -n 2 --dist loadfile
+	@$(BIN)/pytest -n 2 --dist loadfile --durations 20
 
 lint: setup
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy

@@ -22,7 +22,7 @@ class PrefectPage:
         self._screenshots = screenshots
         self._taken = 0
         self.hosts: set[str] = set()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE)
         page.on("request", lambda request: self._note(request.url))
         page.on("websocket", lambda opened: self._note(opened.url))
         page.on("requestfailed", lambda request: print("failed:", request.method, request.url, request.failure))
@@ -53,8 +53,8 @@ class PrefectPage:
         with self._page.expect_response(re.compile("/create_flow_run$")) as created:
             self._page.get_by_role("button", name="Submit").click()
         assert created.value.ok, created.value.text()
-        # The button comes twice and slides about, one over the other: no place to click is safe.
-        self._page.get_by_role("button", name="View run").first.dispatch_event("click")
+        # The button that leads there is gone again after seconds, on a loaded machine before it can be clicked.
+        self._page.goto(f"{self._url}/runs/flow-run/{created.value.json()['id']}")
         expect(self._page.get_by_role("banner").get_by_text(name)).to_be_visible()
 
     def wait_for_state(self, name: str) -> None:

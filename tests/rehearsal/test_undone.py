@@ -1,8 +1,6 @@
 """A change that goes wrong half-way is undone to the byte; where it cannot be, a person is told what to type."""
 
 import json
-import os
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +8,7 @@ from pathlib import Path
 import pytest
 from estate_probes import until
 
-from deployments import server
-from deployments.rehearse import prefect_home
-from estates import GUARDS, MASTER_CF, PATIENCE, PROJECT, Desk, bring_up
+from estates import GUARDS, MASTER_CF, PATIENCE, PROJECT, Desk
 from rehearsal import faults
 
 pytestmark = pytest.mark.rehearsal
@@ -118,23 +114,4 @@ def test_a_dead_connection_is_said_while_it_is_dead(desk: Desk) -> None:
     assert noticed < NOTICED_SECONDS
     assert line.startswith("mta has not answered for 10 s (")
     assert run.returncode == 0, (out, err)
-    desk.assert_both_streams_flow()
-
-
-def test_a_server_that_dies_meanwhile_changes_nothing_of_how_a_run_ends(desk: Desk) -> None:
-    """Prefect only watches: the host, and a person, are told by us."""
-    before = desk.substance()
-    home = prefect_home(desk.estate.state)
-    with desk.start("run", "--unattended") as run:
-        assert until(lambda: line_is_there(desk, "before", "remove-address"), PATIENCE)
-        server_pid = server.status(home).server
-        assert server_pid is not None
-        os.kill(server_pid, signal.SIGKILL)
-        try:
-            out, err = run.communicate(timeout=4 * PATIENCE)
-        finally:
-            bring_up(desk.estate)
-    assert run.returncode in (0, 4), (out, err)
-    assert desk.guard_state() == ("disarmed" if run.returncode == 0 else "undone")
-    assert (desk.substance() == before) == (run.returncode == 4)
     desk.assert_both_streams_flow()

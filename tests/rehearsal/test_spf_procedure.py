@@ -22,6 +22,13 @@ MASTER = "207.174.124.22"
 ZONE = "performancewest.net"
 BIN = "/usr/local/hestia/bin"
 TRIMMED = "v=spf1 a mx ip4:207.174.124.15 ip4:207.174.124.94 ip4:207.174.124.107 -all"
+SENT_FROM_95 = (
+    "2026-06-19T10:00:00.000000+00:00 perfwest postfix/out06/smtp[1234]: 4ABCDEF123: to=<a@contoso.com>, "
+    "relay=contoso-com.mail.protection.outlook.com[40.93.0.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, "
+    "status=sent (250 2.6.0 Queued)"
+)
+"""By its transport, which is in no stream."""
+
 QUICK = "[dns]\nrebuild_seconds = 2\n"
 """How long everybody may take to show a change is four times that."""
 
@@ -134,12 +141,15 @@ def test_it_publishes_proves_and_then_there_is_nothing_to_do(desk: Desk) -> None
     assert "nothing to do: the records cover exactly who sends" in again.stdout
 
 
-@pytest.mark.parametrize("after", [0.0, 0.3])
-def test_killed_around_the_write_the_next_run_finishes(desk: Desk, after: float) -> None:
-    hestia(desk, "hestia-switch", "rebuild_seconds=1")
+@pytest.mark.parametrize("written", [False, True])
+def test_killed_around_the_write_the_next_run_finishes(desk: Desk, written: bool) -> None:
+    """HestiaCP takes its time to build the zone; what it has begun it ends, also without us. On a master whose name
+    server does not restart, and which says therefore that nothing was written.
+    """
+    hestia(desk, "hestia-switch", "rebuild_seconds=1", "restart=fails")
     number = serial(desk)
     with Watcher(desk) as watcher, desk.start("run", "--unattended") as run:
-        if after:
+        if written:
             assert until(lambda: serial(desk) != number, PATIENCE)
         else:
             assert run.stderr is not None
@@ -151,14 +161,6 @@ def test_killed_around_the_write_the_next_run_finishes(desk: Desk, after: float)
     assert again.returncode == 0, again.stderr
     assert root_spf(desk) == [TRIMMED]
     assert watcher.wrong == []
-
-
-def test_an_exit_code_that_lies_is_not_believed(desk: Desk) -> None:
-    """The name server does not restart: HestiaCP ends with an error, and has written the record."""
-    hestia(desk, "hestia-switch", "restart=fails")
-    done = desk.run("run", "--unattended")
-    assert root_spf(desk) == [TRIMMED]
-    assert done.returncode == 0, done.stderr
 
 
 def test_what_does_not_reach_a_slave_is_undone_forward(desk: Desk) -> None:
@@ -192,34 +194,22 @@ def test_two_records_are_merged_only_when_that_is_asked_for(desk: Desk) -> None:
     assert root_spf(desk) == [TRIMMED]
 
 
-def test_a_live_sender_that_does_not_pass_today_is_refused(desk: Desk) -> None:
-    """Trimming is for taking away: whoever sends without being authorised is somebody's to decide about."""
-    desk.write_estate('[streams.trucking]\nip = "207.174.124.72"\n')
+def test_what_is_not_safe_is_refused_and_nothing_is_changed(desk: Desk) -> None:
     before = (listing(desk), serial(desk))
+    desk.write_estate('[streams.trucking]\nip = "207.174.124.72"\n')
     refused = desk.run("run", "--unattended")
     assert refused.returncode == 3
     assert "207.174.124.72 sends mail, and " in refused.stdout
-    assert (listing(desk), serial(desk)) == before
-
-
-def test_whoever_was_seen_to_send_is_not_cut_off(desk: Desk) -> None:
-    """.95 is in no stream, but by the mail log its transport sent something."""
-    line = (
-        "2026-06-19T10:00:00.000000+00:00 perfwest postfix/out06/smtp[1234]: 4ABCDEF123: to=<a@contoso.com>, "
-        "relay=contoso-com.mail.protection.outlook.com[40.93.0.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, "
-        "status=sent (250 2.6.0 Queued)"
-    )
-    desk.shell(f"echo '{line}' >> /var/log/mail.log")
-    refused = desk.run("plan")
-    assert refused.returncode == 3
-    assert "207.174.124.95 is in no stream of the estate file, and sent 1 message(s) by the mail log" in refused.stderr
-
-
-def test_a_zone_of_another_user_is_refused(desk: Desk) -> None:
     desk.write_estate('[dns]\nzone_owner = "somebody"\n')
     refused = desk.run("plan")
     assert refused.returncode == 3
     assert "user somebody has no zone performancewest.net there" in refused.stderr
+    desk.write_estate("")
+    desk.shell(f"echo '{SENT_FROM_95}' >> /var/log/mail.log")
+    refused = desk.run("plan")
+    assert refused.returncode == 3
+    assert "207.174.124.95 is in no stream of the estate file, and sent 1 message(s) by the mail log" in refused.stderr
+    assert (listing(desk), serial(desk)) == before
 
 
 def test_a_change_since_the_approval_is_not_overwritten(desk: Desk) -> None:

@@ -65,17 +65,17 @@ def cases() -> Iterator[Case]:
     while_armed = [point for point in everywhere if not point.name.startswith("arming")]
     yield from _pass("flow killed, the guard is awaited", everywhere, kill)
     yield from _pass("flow killed, run again", everywhere, kill, again=True)
-    yield from _pass("flow of a worker killed", everywhere[::6], kill, deployed=True)
-    yield from _pass("worker killed", everywhere[::8], kill_the_worker, deployed=True)
+    yield from _pass("flow of a worker killed", everywhere[::8], kill, deployed=True)
+    yield from _pass("worker killed", everywhere[::10], kill_the_worker, deployed=True)
     yield from _pass("cable cut for longer than the guard waits", steps, fault("cut", FOR_GOOD))
     yield from _pass("cable cut for 10 s", steps, fault("cut", SHORT_CUT))
-    yield from _pass("sshd killed", everywhere[::6], fault("sshd-killed"))
-    yield from _pass("host restarted", everywhere[::4], restart)
+    yield from _pass("sshd killed", everywhere[::8], fault("sshd-killed"))
+    yield from _pass("host restarted", everywhere[::6], restart)
     yield from _pass("disk full before the backup", [ANY_TIME], until_the_end("disk-full"))
-    yield from _pass("disk full for 20 s", everywhere[::5], fault("disk-full", MENDED_AFTER))
-    yield from _pass("disk full, flow killed: full during the undo", while_armed[::6], fill_and_kill)
-    yield from _pass("file system read-only for 20 s", everywhere[::8], fault("read-only", MENDED_AFTER))
-    yield from _pass("20 % loss to the end", [ANY_TIME, *everywhere[::12]], until_the_end("loss"))
+    yield from _pass("disk full for 20 s", everywhere[::8], fault("disk-full", MENDED_AFTER))
+    yield from _pass("disk full, flow killed: full during the undo", while_armed[::8], fill_and_kill)
+    yield from _pass("file system read-only for 20 s", everywhere[::10], fault("read-only", MENDED_AFTER))
+    yield from _pass("20 % loss to the end", [ANY_TIME, *everywhere[::16]], until_the_end("loss"))
 
 
 def _pass(

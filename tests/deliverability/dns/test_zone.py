@@ -89,5 +89,9 @@ def test_what_hestia_would_publish_as_something_else_is_refused(name: str, value
         zone.refuse_unwritable(name, value)
 
 
-def test_an_ordinary_value_may_be_written() -> None:
-    zone.refuse_unwritable("send", "v=spf1 ip4:207.174.124.94 -all")
+@pytest.mark.parametrize("value", ["v=spf1 ip4:207.174.124.94 -all", "x" * 254 + " y", "x" * 256 + " y"])
+def test_only_the_space_between_two_strings_is_lost(value: str) -> None:
+    """The ones beside it arrive, and may be written."""
+    zone.refuse_unwritable("send", value)
+    assert " " in value[:255] + value[256:]
+    assert value[255:256] != " "

@@ -11,7 +11,10 @@ INSTALLED := $(VENV)/installed
 
 export PYTHON
 
-.PHONY: help rehearse test lint bench faults setup rehearsal lock clean
+# The Python environment and the rehearsal's file system are made side by side.
+MAKEFLAGS += --jobs=2
+
+.PHONY: help rehearse test lint bench faults setup rehearsal able lock clean
 
 help: ## this text
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,8 +24,7 @@ PROCEDURE ?= snowshoe-cleanup
 rehearse: setup rehearsal ## run the snowshoe cleanup, or PROCEDURE=spf-trim, against the rehearsal estate
 	@$(BIN)/runbook rehearse $(PROCEDURE)
 
-test: setup lint ## format, lint, types, and all tests that this machine can run
-	@scripts/machine rehearsal && scripts/machine browser || true
+test: lint able ## format, lint, types, and all tests that this machine can run
 	@$(BIN)/pytest -n 2 --dist loadfile --durations 20
 
 lint: setup
@@ -48,6 +50,9 @@ $(INSTALLED): requirements.lock pyproject.toml
 
 rehearsal: ## what the rehearsal estate needs: mmdebstrap, and its root file system in the cache
 	@scripts/machine rehearsal
+
+able:
+	@scripts/machine rehearsal && scripts/machine browser || true
 
 lock: setup ## resolve requirements.lock anew
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv

@@ -4,13 +4,15 @@ Everything waits for something to be seen, nothing for time to pass.
 """
 
 import re
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Response, expect
 
 PATIENCE = 60_000
 """Milliseconds: a run needs some seconds to start and to end."""
+TRIES = 3
 
 
 class PrefectPage:
@@ -50,11 +52,9 @@ class PrefectPage:
         expect(self._page.get_by_text("Run Name")).to_be_visible()
         self._page.get_by_role("textbox").first.fill(name)
         self.screenshot("run form")
-        with self._page.expect_response(re.compile("/create_flow_run$")) as created:
-            self._page.get_by_role("button", name="Submit").click()
-        assert created.value.ok, created.value.text()
+        created = self._submit(self._page.get_by_role("button", name="Submit"), "create_flow_run")
         # The button that leads there is gone again after seconds, on a loaded machine before it can be clicked.
-        self._page.goto(f"{self._url}/runs/flow-run/{created.value.json()['id']}")
+        self._page.goto(f"{self._url}/runs/flow-run/{created.json()['id']}")
         expect(self._page.get_by_role("banner").get_by_text(name)).to_be_visible()
 
     def wait_for_state(self, name: str) -> None:
@@ -78,8 +78,22 @@ class PrefectPage:
         name_field.fill(name)
         reason_field.fill(reason)
         self.screenshot("answer")
-        form.get_by_role("button", name="Submit").click()
+        self._submit(form.get_by_role("button", name="Submit"), "resume")
         expect(form).to_be_hidden()
+
+    def _submit(self, button: Locator, request: str) -> Response:
+        """Press a form's button; once more if the server was too busy.
+
+        Prefect answers 503 when two writes meet in SQLite ("database is locked"). Its own clients try again, its form
+        does not: it says so and stays, for the operator to press the button again.
+        """
+        for _ in range(TRIES):
+            with self._page.expect_response(re.compile(f"/{request}$")) as answer:
+                button.click()
+            if answer.value.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                break
+        assert answer.value.ok, answer.value.text()
+        return answer.value
 
     def open_artifact(self, key: str, heading: str) -> Locator:
         """The text of one of the run's artifacts, which has this heading."""

@@ -1,12 +1,15 @@
 """A procedure in this very process, with its gate at this terminal; nothing has to be up for it."""
 
+import gc
 import os
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 from prefect import Flow
 
 from deliverability.errors import RunbookError
+from flows import conduct
 from flows.conduct import admit
 from reports.record import Record
 
@@ -16,13 +19,26 @@ def run(flow: Flow[Any, Any], estate: str, unattended: bool, say: Callable[[str]
 
     Raises RunbookError if it did not begin, or ended without a record.
     """
+    gc.freeze()
+    gc.enable()  # a run may wait for days
     admit(estate, unattended)  # before Prefect starts for it, and without its traceback
     if "PREFECT_API_URL" not in os.environ:
         say("Prefect starts for this run alone, about 8 s (`runbook up` keeps one running)")
-    state: Any = flow(estate=estate, unattended=unattended, **parameters, return_state=True)
+    try:
+        state: Any = flow(estate=estate, unattended=unattended, **parameters, return_state=True)
+    except httpx.TransportError as error:
+        return _without_server(error, say)
     record = state.data if isinstance(state.data, Record) else state.result(raise_on_failure=False)
     if isinstance(record, RunbookError):
         raise record
     if not isinstance(record, Record):
         raise RunbookError(f"the run ended as {state.name}: {state.message}")
     return record
+
+
+def _without_server(error: httpx.TransportError, say: Callable[[str], None]) -> Record:
+    """How the run ended that Prefect could not be told about: its server died meanwhile."""
+    if conduct.ended is None:
+        raise RunbookError(f"the Prefect server does not answer: {error}", next_step="runbook status") from error
+    say(f"the Prefect server died meanwhile ({error}): it does not know how this run ended (`runbook up` starts it)")
+    return conduct.ended

@@ -16,6 +16,9 @@ from flows.procedure import Run
 from reports import render, store
 from reports.record import Record, Status
 
+ended: Record | None = None
+"""How the run of this process ended. Prefect returns it too, but only if its server still lives to be told."""
+
 
 def admit(name: str, unattended: bool) -> Estate:
     """The estate, if a run in it may begin at all. Raises EstateError, RehearsalError, Refused."""
@@ -99,7 +102,8 @@ def _call_for_help(run: Run) -> None:
 
 
 def _close(run: Run) -> State[Record]:
-    record = run.record
+    global ended
+    record = ended = run.record
     if record.status is Status.UNDO_FAILED:
         _call_for_help(run)
     record.ended = datetime.now(UTC).isoformat(timespec="seconds")

@@ -24,6 +24,8 @@ def show_warnings() -> None:
     handler.setFormatter(_Visible("%(message)s"))
     logging.getLogger("runbook").addHandler(handler)
     logging.getLogger("runbook").propagate = False  # Prefect's own console would show it again
+    # A traceback for every event that a dead server is not told is nothing to read beside a run's own steps.
+    logging.getLogger("prefect._internal").setLevel(logging.CRITICAL)
 
 
 class Progress:

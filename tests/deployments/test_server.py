@@ -25,8 +25,9 @@ GATED = Path(__file__).parents[1] / "flows" / "gated.yaml"
 
 
 @pytest.fixture(scope="module")
-def prefect() -> Lab:
-    return lab()
+def prefect() -> Iterator[Lab]:
+    with lab() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """The gate under a worker, as people and clocks meet it: a real server, a real worker, real suspended runs."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -22,8 +22,9 @@ Runs = Mapping[str, UUID]
 
 
 @pytest.fixture(scope="module")
-def prefect() -> Lab:
-    return lab()
+def prefect() -> Iterator[Lab]:
+    with lab() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from deliverability.decision import Choice, Decision
-from deployments.server import environment
+from deployments.settings import environment, port_of
 from flows.gate import gate
 from tests.flows.gated import plan
 from tests.flows.prefect_lab import lab
@@ -120,13 +120,13 @@ def test_no_terminal_rejects_at_once() -> None:
 
 
 def test_a_flow_in_a_plain_process_asks_at_the_terminal() -> None:
-    home = lab().home
     code = "from tests.flows.gated import gated\nprint(gated(return_state=True).message, flush=True)"
-    person = Terminal(code, environment(home, int((home / "port").read_text())))
-    person.wait_for(DECISION)
-    person.type(f"approve\n{DIGEST}\nAnn\nbecause\n")
-    approved = decision(person).approved
-    person.close()
+    with lab() as prefect:
+        person = Terminal(code, environment(prefect.home, port_of(prefect.home)))
+        person.wait_for(DECISION)
+        person.type(f"approve\n{DIGEST}\nAnn\nbecause\n")
+        approved = decision(person).approved
+        person.close()
     assert approved
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from crash_points import UNITS, Point, Traces
@@ -65,7 +65,6 @@ class Deployed:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        bring_up(desk.estate)  # again: the case before may have killed the worker
         self._id = str(desk.in_hub(self._create))
         assert until(lambda: self._pids(), REACH_SECONDS), "the worker did not start the run"
 
@@ -94,10 +93,17 @@ class Deployed:
         return found
 
 
-def kill_worker(desk: Desk) -> None:
+def revive(desk: Desk) -> None:
+    """Server and worker, if the case before killed one of them."""
     now = server.status(prefect_home(desk.estate.state))
-    assert now.worker is not None
-    os.kill(now.worker, signal.SIGKILL)
+    if now.server is None or now.worker is None:
+        bring_up(desk.estate)
+
+
+def kill_process(desk: Desk, name: Literal["server", "worker"]) -> None:
+    pid = getattr(server.status(prefect_home(desk.estate.state)), name)
+    assert pid is not None, f"no {name} runs"
+    os.kill(pid, signal.SIGKILL)
 
 
 @dataclass
@@ -180,6 +186,7 @@ class Stage:
 
     def _play(self, case: Case, desk: Desk, log: Path) -> Outcome:
         old = state_of(desk)
+        revive(desk)
         run = Deployed(desk) if case.deployed else Typed(desk, log)
         scene = Scene(desk, run, Traces(desk.mta))
         reached = reach(scene, case.point)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 
-from crash_case import Blow, Case, Scene, kill_worker
+from crash_case import Blow, Case, Scene, kill_process
 from crash_points import Point, points
 
 from rehearsal import faults
@@ -22,7 +22,11 @@ def kill(scene: Scene) -> None:
 
 
 def kill_the_worker(scene: Scene) -> None:
-    kill_worker(scene.desk)
+    kill_process(scene.desk, "worker")
+
+
+def kill_the_server(scene: Scene) -> None:
+    kill_process(scene.desk, "server")
 
 
 def fault(name: str, seconds: float = 0) -> Blow:
@@ -67,6 +71,7 @@ def cases() -> Iterator[Case]:
     yield from _pass("flow killed, run again", everywhere, kill, again=True)
     yield from _pass("flow of a worker killed", everywhere[::8], kill, deployed=True)
     yield from _pass("worker killed", everywhere[::10], kill_the_worker, deployed=True)
+    yield from _pass("Prefect server killed", everywhere[::10], kill_the_server)
     yield from _pass("cable cut for longer than the guard waits", steps, fault("cut", FOR_GOOD))
     yield from _pass("cable cut for 10 s", steps, fault("cut", SHORT_CUT))
     yield from _pass("sshd killed", everywhere[::8], fault("sshd-killed"))

@@ -33,7 +33,7 @@ lint: setup
 bench: setup rehearsal ## measure; prints tables of ratios
 	@$(BIN)/python -m benchmarks.plan_time
 
-faults: setup rehearsal ## the crash matrix: a run hit at every step by everything, about 45 minutes
+faults: setup rehearsal ## the crash matrix: a run hit at every step by everything, about an hour and a half
 	@$(BIN)/python tests/rehearsal/crash_matrix.py
 
 setup: $(INSTALLED) ## the Python environment, from requirements.lock

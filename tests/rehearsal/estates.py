@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from estate_probes import PROJECT, inject, until
+from warm_cli import WarmCli
 
 from blocks.ssh_host import SshHost
 from blocks.ssh_session import Reader
@@ -69,6 +70,11 @@ def bring_up(made: Estate) -> None:
     assert up.returncode == 0, up.stderr
 
 
+@cache
+def warm_cli(of: Estate) -> WarmCli:
+    return WarmCli(of)
+
+
 class Desk:
     """Commands run in the estate's hub, with a `var` of their own."""
 
@@ -92,8 +98,8 @@ class Desk:
 
     def run(self, command: str, *options: str, estate_file: str = "") -> Done:
         """Type a command and wait for its end; there is no terminal."""
-        argv = [*CLI, *self._arguments(command, options, estate_file)]
-        return self.estate.hub_run(argv, timeout=PATIENCE * 2, env=self.environment, cwd=PROJECT)
+        arguments = self._arguments(command, options, estate_file)
+        return warm_cli(self.estate).run(arguments, self.environment, timeout=PATIENCE * 2)
 
     def start(self, command: str, *options: str) -> "subprocess.Popen[str]":
         """Type a command and do not wait."""

@@ -25,7 +25,7 @@ rehearse: setup rehearsal ## run the snowshoe cleanup, or PROCEDURE=spf-trim, ag
 	@$(BIN)/runbook rehearse $(PROCEDURE)
 
 test: lint able ## format, lint, types, and all tests that this machine can run
-	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 20
+	@$(BIN)/pytest -n 2 --dist loadfile --durations 20
 
 lint: setup
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy
@@ -44,7 +44,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@# pyspf comes as source only: it is built with the setuptools of the lock, not with one fetched without hashes.
 	@grep -A 2 '^setuptools==' requirements.lock >$(VENV)/setuptools.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement $(VENV)/setuptools.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-build-isolation --require-hashes --requirement requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --require-hashes --requirement requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -103,7 +103,7 @@ def test_nobody_keeps_the_guard_from_firing(desk: Desk, writer: Writer, plan: Pl
 
 def test_a_reboot_does_not_stop_the_clock(desk: Desk, writer: Writer, plan: Plan, model: estates_model.Estate) -> None:
     before = desk.substance()
-    armed = guard.arm(writer, plan, RUN, 0.15, "/root")
+    armed = guard.arm(writer, plan, RUN, 0.4, "/root")
     for change in plan.edits():
         mta.apply(writer, change, model)
     desk.mta.restart()

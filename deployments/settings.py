@@ -43,8 +43,6 @@ def environment(home: Path, port: int = PORT) -> dict[str, str]:
         "NO_PROXY": _without_proxy("NO_PROXY"),
         "no_proxy": _without_proxy("no_proxy"),
         "PREFECT_WORKER_QUERY_SECONDS": "2",
-        # A request to a server that died is given up after 30 s, not 62: a run makes some, and its operator waits.
-        "PREFECT_CLIENT_MAX_RETRIES": "4",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         # What a connection says while one waits for it belongs to the run's log, if there is a run.
         "PREFECT_LOGGING_EXTRA_LOGGERS": "runbook",

@@ -26,7 +26,7 @@ def run(flow: Flow[Any, Any], estate: str, unattended: bool, say: Callable[[str]
         say("Prefect starts for this run alone, about 8 s (`runbook up` keeps one running)")
     try:
         state: Any = flow(estate=estate, unattended=unattended, **parameters, return_state=True)
-    except httpx.TransportError as error:
+    except httpx.HTTPError as error:
         return _without_server(error, say)
     record = state.data if isinstance(state.data, Record) else state.result(raise_on_failure=False)
     if isinstance(record, RunbookError):
@@ -36,9 +36,10 @@ def run(flow: Flow[Any, Any], estate: str, unattended: bool, say: Callable[[str]
     return record
 
 
-def _without_server(error: httpx.TransportError, say: Callable[[str], None]) -> Record:
-    """How the run ended that Prefect could not be told about: its server died meanwhile."""
+def _without_server(error: httpx.HTTPError, say: Callable[[str], None]) -> Record:
+    """How the run ended that Prefect could not be told about: its server died meanwhile, or was too busy."""
+    words = str(error).partition("\n")[0]
     if conduct.ended is None:
-        raise RunbookError(f"the Prefect server does not answer: {error}", next_step="runbook status") from error
-    say(f"the Prefect server died meanwhile ({error}): it does not know how this run ended (`runbook up` starts it)")
+        raise RunbookError(f"the Prefect server does not answer: {words}", next_step="runbook status") from error
+    say(f"the Prefect server does not know how this run ended: {words}")
     return conduct.ended

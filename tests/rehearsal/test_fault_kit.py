@@ -140,7 +140,7 @@ LOOKS: dict[str, Callable[[Estate], str]] = {
 """Of the faults that last until they are mended."""
 
 
-def becomes(estate: Estate, name: str, expected: str) -> None:
+def assert_becomes(estate: Estate, name: str, expected: str) -> None:
     seen: list[str] = []
     assert probes.until(lambda: seen.append(LOOKS[name](estate)) or seen[-1] == expected), seen[-1]
 
@@ -152,13 +152,13 @@ def test_every_fault_is_looked_at() -> None:
 @pytest.mark.parametrize("name", LOOKS)
 def test_a_fault_lasts_until_it_is_mended(estate: Estate, name: str) -> None:
     mta, fault = estate.host("mta"), faults.find(name)
-    becomes(estate, name, WELL)
+    assert_becomes(estate, name, WELL)
     before = picture(mta)
     with fault.on(estate, "mta"):
-        becomes(estate, name, BROKEN)
+        assert_becomes(estate, name, BROKEN)
         fault.inject(estate, "mta")
         assert LOOKS[name](estate) == BROKEN
-    becomes(estate, name, WELL)
+    assert_becomes(estate, name, WELL)
     fault.mend(estate, "mta")
     assert_again(mta, before)
 
@@ -212,7 +212,7 @@ def test_a_reboot_mends_all_but_a_full_disk(estate: Estate) -> None:
     faults.find("reboot").mend(estate, "mta")
     assert estate.host("mta").pid != before
     for name in inside:
-        becomes(estate, name, WELL)
+        assert_becomes(estate, name, WELL)
 
 
 def test_a_reset_mends_everything(estate: Estate) -> None:
@@ -220,7 +220,7 @@ def test_a_reset_mends_everything(estate: Estate) -> None:
         faults.find(name).inject(estate, "mta")
     estate.reset()
     for name in LOOKS:
-        becomes(estate, name, WELL)
+        assert_becomes(estate, name, WELL)
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 import gc
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 from prefect import Flow
 
 from deliverability.errors import RunbookError
+from deployments import seed
 from flows import conduct
 from flows.conduct import admit
 from reports.record import Record
@@ -22,10 +24,13 @@ def run(flow: Flow[Any, Any], estate: str, unattended: bool, say: Callable[[str]
     gc.freeze()
     gc.enable()  # a run may wait for days
     admit(estate, unattended)  # before Prefect starts for it, and without its traceback
-    if "PREFECT_API_URL" not in os.environ:
-        say("Prefect starts for this run alone, about 8 s (`runbook up` keeps one running)")
+    alone = "PREFECT_API_URL" not in os.environ
+    if alone:
+        say("Prefect starts for this run alone, about 10 s (`runbook up` keeps one running)")
     try:
         state: Any = flow(estate=estate, unattended=unattended, **parameters, return_state=True)
+        if alone:
+            seed.keep(Path(os.environ["PREFECT_HOME"]))
     except httpx.HTTPError as error:
         return _without_server(error, say)
     record = state.data if isinstance(state.data, Record) else state.result(raise_on_failure=False)

@@ -1,18 +1,18 @@
-"""An empty Prefect database, kept for the next home: building one takes Prefect a hundred migrations and seven seconds.
+"""An empty Prefect database, kept for the next home: building one takes Prefect a hundred migrations and ten seconds.
 
-The seed has tables and the migration's number, no rows: nothing of one home gets into another.
+The seed has tables and the migration's number, no rows: nothing of one home gets into another. It is kept in the user's
+cache, since every rehearsal begins with a home of its own.
 """
 
 import os
 import secrets
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
+from importlib.metadata import version
 from pathlib import Path
 
-import prefect
-
-from deployments.settings import default_home
+from rehearsal.rootfs import cache_home
 
 DATABASE = "prefect.db"
 
@@ -30,21 +30,24 @@ def keep(home: Path) -> None:
     """Make the seed from the database of a home, once for each version of Prefect."""
     if _elsewhere() or _seed().exists() or not (home / DATABASE).exists():
         return
-    _seed().parent.mkdir(parents=True, exist_ok=True)
-    fresh = _seed().with_suffix(f".{secrets.token_hex(4)}")
-    with closing(sqlite3.connect(home / DATABASE)) as source, closing(sqlite3.connect(fresh)) as seed:
-        made = (
-            "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type <> 'table'"
-        )
+    with suppress(OSError, sqlite3.Error):  # it only saves time
+        _seed().parent.mkdir(parents=True, exist_ok=True)
+        _copy(home / DATABASE, _seed())
+
+
+def _copy(database: Path, seed: Path) -> None:
+    made = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type <> 'table'"
+    fresh = seed.with_suffix(f".{secrets.token_hex(4)}")
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(fresh)) as target:
         for (statement,) in source.execute(made):
-            seed.execute(statement)
-        seed.executemany("INSERT INTO alembic_version VALUES (?)", source.execute("SELECT * FROM alembic_version"))
-        seed.commit()
-    fresh.replace(_seed())
+            target.execute(statement)
+        target.executemany("INSERT INTO alembic_version VALUES (?)", source.execute("SELECT * FROM alembic_version"))
+        target.commit()
+    fresh.replace(seed)
 
 
 def _seed() -> Path:
-    return default_home().parent / f"prefect-{prefect.__version__}.seed"
+    return cache_home() / f"prefect-{version('prefect')}.seed"
 
 
 def _elsewhere() -> bool:

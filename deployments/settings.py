@@ -5,7 +5,7 @@ import os
 import secrets
 from pathlib import Path
 
-from deployments import processes
+from deployments import processes, seed
 
 ROOT = Path(__file__).resolve().parent.parent
 PORT = 4200
@@ -89,6 +89,7 @@ def join(home: Path) -> None:
         os.environ.update(environment(home, port_of(home)))
         return
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    seed.plant(home)
     os.environ.update({"PREFECT_HOME": str(home), "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120", **QUIET})
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from estate_probes import PROJECT, inject, until
-from warm_cli import WarmCli
+from warm_cli import Started, WarmCli
 
 from blocks.ssh_host import SshHost
 from blocks.ssh_session import Reader
@@ -101,11 +101,9 @@ class Desk:
         arguments = self._arguments(command, options, estate_file)
         return warm_cli(self.estate).run(arguments, self.environment, timeout=PATIENCE * 2)
 
-    def start(self, command: str, *options: str) -> "subprocess.Popen[str]":
+    def start(self, command: str, *options: str) -> Started:
         """Type a command and do not wait."""
-        argv = [*CLI, *self._arguments(command, options, "")]
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return self.estate.hub_popen(argv, env=self.environment, cwd=PROJECT, text=True, **pipes)
+        return warm_cli(self.estate).start(self._arguments(command, options, ""), self.environment)
 
     def at_terminal(self, command: str, *options: str) -> "Terminal":
         return Terminal(self.estate, self._arguments(command, options, ""), self.environment)

@@ -1,18 +1,21 @@
 """The command line, forked from a process that has Prefect imported already: that import is most of a test's work.
 
-`Desk.run` uses it. What a test starts, types at a terminal or kills is a process of its own, as an operator starts it.
+Each command is a process of its own, to be waited for or killed like any other. What a test types at a terminal is not
+forked but started, as an operator starts it.
 """
 
 import json
 import os
 import random
+import select
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TextIO
 
 from estate_probes import PROJECT
 
@@ -44,25 +47,77 @@ class WarmCli:
 
     def run(self, arguments: Sequence[str], environment: Mapping[str, str], timeout: float) -> Done:
         """Run `runbook ARGUMENTS` without a terminal, and wait for its end."""
+        with self.start(arguments, environment) as started:
+            out, err = started.communicate(timeout)
+            return subprocess.CompletedProcess(["runbook", *arguments], started.returncode, out, err)
+
+    def start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> "Started":
+        """Run `runbook ARGUMENTS` without a terminal, and do not wait."""
         request = json.dumps([list(arguments), dict(environment)]).encode()
         assert len(request) <= REQUEST_LIMIT
-        with (
-            tempfile.TemporaryFile("w+") as out,
-            tempfile.TemporaryFile("w+") as err,
-            socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line,
-        ):
-            line.settimeout(timeout)
-            line.connect(str(self._socket))
-            socket.send_fds(line, [request], [out.fileno(), err.fileno()])
-            pid = int(line.recv(16))
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        line.connect(str(self._socket))
+        (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+        socket.send_fds(line, [request], [out_end, err_end])
+        os.close(out_end)
+        os.close(err_end)
+        return Started(line, os.fdopen(out), os.fdopen(err))
+
+
+class Started:
+    """A command under way, to be used as a subprocess.Popen."""
+
+    def __init__(self, line: socket.socket, stdout: TextIO, stderr: TextIO) -> None:
+        self._line = line
+        self.stdout = stdout
+        self.stderr = stderr
+        self.pid = int(line.recv(16))
+        self.returncode: int | None = None
+
+    def __enter__(self) -> "Started":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self.poll() is None:
+            self.kill()
+        self._close()
+
+    def _close(self) -> None:
+        self._line.close()
+        self.stdout.close()
+        self.stderr.close()
+
+    def poll(self) -> int | None:
+        if self.returncode is None and select.select([self._line], [], [], 0)[0]:
+            self.wait(0.1)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Raises TimeoutError."""
+        if self.returncode is None:
+            self._line.settimeout(timeout)
+            self.returncode = int(self._line.recv(16))
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """The rest of what it says, once it has ended; one that takes longer than `timeout` seconds is killed."""
+        with ThreadPoolExecutor(2) as pool:
+            texts = [pool.submit(pipe.read) for pipe in (self.stdout, self.stderr)]
             try:
-                code = int(line.recv(16))
+                self.wait(timeout)
             except TimeoutError:
-                os.kill(pid, signal.SIGKILL)
+                self.kill()
                 raise
-            out.seek(0)
-            err.seek(0)
-            return subprocess.CompletedProcess(["runbook", *arguments], code, out.read(), err.read())
+            told = texts[0].result(), texts[1].result()
+        self._close()
+        return told
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
 
 def serve(path: str) -> None:

@@ -206,6 +206,7 @@ class Estate(RunningEstate):
                 folder = "etc/opendkim/keys/send.performancewest.net"
                 machine.add(f"{folder}/send.private", (keys / "send.private").read_text(), 0o600)
                 machine.add(f"{folder}/send.txt", (keys / "send.txt").read_text(), 0o600)
+                machine.add("etc/listmonk/token", (keys / "listmonk-token").read_text(), 0o600)
             case "cp":
                 machine.add("usr/local/hestia/dkim-send.txt", (keys / "send.txt").read_text())
                 for file in keys.glob("Kperformancewest.net.*"):

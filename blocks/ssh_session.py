@@ -4,6 +4,7 @@ Commands are argv only, with time-outs; a Reader refuses everything that is not 
 this project quotes a remote command.
 """
 
+import http.client
 import logging
 import shlex
 import smtplib
@@ -11,7 +12,7 @@ import socket
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -20,6 +21,7 @@ from pathlib import PurePosixPath
 
 import paramiko
 
+from blocks import listmonk_sql, ssh_http
 from deliverability.errors import (
     CommandFailed,
     CommandTimedOut,
@@ -53,6 +55,7 @@ READS = (
     ("cat", "--"),
     ("ifquery", "--list"),
     ("ls", "-1", "--"),
+    ("opendkim-testkey",),
     ("postcat", "-e", "-q"),
     ("sha256sum", "--"),
     ("stat", "-L", "-c"),
@@ -75,6 +78,13 @@ LOOKS = (
     ("ss", "-Hltn"),
 )
 """Whole commands that only read: one word more could make them write (`postconf -M a/unix=...`, `ss -K`)."""
+
+
+NAMED = (
+    ("openssl", "pkey", "-pubout", "-in"),
+    listmonk_sql.LOOKING,
+)
+"""Commands that only read, each with one word after it: a file, a database."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +130,34 @@ class Reader:
         """The host's own address of this connection, as we see it."""
         return str(self._transport().getpeername()[0])
 
+    def http_get(self, target: str, headers: Mapping[str, str]) -> ssh_http.Answer:
+        """GET of HOST:PORT/PATH as seen from the host itself, through this connection. Raises HostError."""
+        return self._http("GET", target, headers, None)
+
+    def _http(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> ssh_http.Answer:
+        address, _, rest = target.partition(":")
+        port = int(rest.partition("/")[0])
+        where = f"{self.name}: http://{target.partition('?')[0]} there"
+        try:
+            with self._watched("http"), self._tunnel(address, port) as channel:
+                return ssh_http.exchange(channel, method, target, headers, body, OUTPUT_LIMIT)
+        except ssh_http.TooLong:
+            raise HostError(f"{where} answered more than {OUTPUT_LIMIT} bytes, which is the limit") from None
+        except (paramiko.SSHException, http.client.HTTPException, OSError, EOFError) as error:
+            raise HostError(
+                f"{where} does not answer: {error or type(error).__name__}", next_step="ss -ltn, on the host"
+            ) from None
+
+    def _tunnel(self, address: str, port: int) -> paramiko.Channel:
+        channel = self._transport().open_channel(
+            "direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=CONNECT_SECONDS
+        )
+        channel.settimeout(COMMAND_SECONDS)
+        return channel
+
     def _allow(self, argv: Sequence[str]) -> None:
         words = tuple(argv)
-        if words not in LOOKS and not any(words[: len(known)] == known for known in READS):
+        if words not in LOOKS and words[:-1] not in NAMED and not any(words[: len(one)] == one for one in READS):
             raise ReadOnlyViolation(f"observing {self.name} may not run: {shlex.join(argv)}")
 
     @contextmanager
@@ -253,11 +288,7 @@ class Writer(Reader):
         """SMTP to a port as seen from the host itself, through this connection (direct-tcpip)."""
         where = f"{self.name}: port {port} of {address} there"
         try:
-            channel = self._transport().open_channel(
-                "direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=CONNECT_SECONDS
-            )
-            channel.settimeout(COMMAND_SECONDS)
-            session = _SmtpOverChannel(channel)
+            session = _SmtpOverChannel(self._tunnel(address, port))
         except (paramiko.SSHException, smtplib.SMTPException, OSError) as error:
             raise HostError(f"{where} does not answer: {error}", next_step="ss -ltn, on the host") from None
         try:
@@ -266,6 +297,10 @@ class Writer(Reader):
             raise HostError(f"{where} broke off: {error}") from None
         finally:
             session.close()
+
+    def http(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> ssh_http.Answer:
+        """A request that may change something; else as `http_get`."""
+        return self._http(method, target, headers, body)
 
     @contextmanager
     def session(self, *argv: str) -> Iterator[paramiko.Channel]:

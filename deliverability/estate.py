@@ -71,7 +71,27 @@ class Stream(_Table):
     sender: str = Field("", description="From header of its mail")
     reply_to: str = ""
     envelope: str = Field("", description="Envelope sender for probes; default: the address in `sender`")
-    listmonk: str | None = Field(None, description="Name of its listmonk database")
+    listmonk: str | None = Field(None, description="Its entry of [listmonk]")
+
+
+class Listmonk(_Table):
+    """One listmonk instance on the MTA host. Without `api_user`, its settings are changed in its database."""
+
+    database: str = Field(pattern=r"^[a-z_][a-z0-9_]*$", description="Reached with psql as the user postgres there")
+    service: str = Field(pattern=r"^[A-Za-z0-9:_.@-]+\.service$", description="Its systemd unit")
+    address: str = Field(
+        pattern=r"^[^:/\s]+:\d+$", description="HOST:PORT of its API, as seen from the MTA host itself"
+    )
+    api_user: str = Field("", pattern=r"^[^:\s]*$", description="A user of the type api, with settings:manage")
+    api_token: str = Field(
+        "", pattern=r"^(file:.+)?$", description="file:PATH of its token (mode 600); $NAME is expanded"
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Listmonk":
+        if bool(self.api_user) != bool(self.api_token):
+            raise ValueError("api_user and api_token go together: name both, or neither")
+        return self
 
 
 class Dormant(_Table):
@@ -218,6 +238,7 @@ class Estate(_Table):
     hosts: Mapping[str, Host]
     mta: Mta
     streams: Mapping[str, Stream]
+    listmonk: Mapping[str, Listmonk] = Field(default_factory=dict, description="Instances, named by streams")
     domains: Mapping[str, Domain]
     dns: Dns
     mail_admin: MailAdmin
@@ -242,6 +263,8 @@ class Estate(_Table):
         for name, stream in self.streams.items():
             if str(stream.ip) not in known:
                 raise ValueError(f"streams.{name}.ip {stream.ip} is in neither mta.pool nor mta.infrastructure")
+            if stream.listmonk is not None and stream.listmonk not in self.listmonk:
+                raise ValueError(f"streams.{name}.listmonk is {stream.listmonk!r}, which is no entry of [listmonk]")
         if self.gates.unattended and not self.rehearsal:
             raise ValueError("gates.unattended is true, but this estate is no rehearsal: a person has to decide")
         return self

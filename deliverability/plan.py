@@ -106,10 +106,26 @@ class SetRecord(_Change):
         return self.model_copy(update={"before": self.after, "after": self.before, "why": f"undo: {self.why}"})
 
 
-HostChange = EditFile | RemoveAddress | AddAddress | ReloadService
-"""What is changed on a host under its guard. DNS has no guard there: it is undone forward, by its inverse."""
+class SetListmonkFrom(_Change):
+    """Give a listmonk instance another default From (app.from_email), and make it send with that one."""
 
-Change = Annotated[HostChange | SetRecord, Field(discriminator="kind")]
+    kind: Literal["set-listmonk-from"] = "set-listmonk-from"
+    instance: str
+    before: str
+    after: str
+
+    @property
+    def target(self) -> str:
+        return f"From of {self.instance}"
+
+    def inverse(self) -> "SetListmonkFrom":
+        return self.model_copy(update={"before": self.after, "after": self.before, "why": f"undo: {self.why}"})
+
+
+HostChange = EditFile | RemoveAddress | AddAddress | ReloadService
+"""What is changed on a host under its guard. What has none there is undone forward, by its inverse."""
+
+Change = Annotated[HostChange | SetRecord | SetListmonkFrom, Field(discriminator="kind")]
 
 
 class Plan(BaseModel):
@@ -148,7 +164,7 @@ class Plan(BaseModel):
         return tuple(change for change in self.changes if isinstance(change, EditFile))
 
     def host_changes(self) -> tuple[HostChange, ...]:
-        return tuple(change for change in self.changes if not isinstance(change, SetRecord))
+        return tuple(change for change in self.changes if not isinstance(change, SetRecord | SetListmonkFrom))
 
     def records(self) -> tuple[SetRecord, ...]:
         return tuple(change for change in self.changes if isinstance(change, SetRecord))

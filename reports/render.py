@@ -7,7 +7,7 @@ from functools import cache
 
 import jinja2
 
-from deliverability.plan import AddAddress, Change, EditFile, Plan, ReloadService, RemoveAddress, SetRecord
+from deliverability.plan import AddAddress, Change, EditFile, Plan, ReloadService, RemoveAddress, SetListmonkFrom, SetRecord
 from reports.record import Record
 
 DIFF_CONTEXT = 3
@@ -81,6 +81,8 @@ def headline(change: Change) -> str:
         case SetRecord():
             sign = "+" if change.before is None else "-" if change.after is None else "~"
             return f"{sign} {change.host}: {change.target}  ({change.why})"
+        case SetListmonkFrom():
+            return f"~ {change.host}: {change.target}: {change.before!r} -> {change.after!r}  ({change.why})"
 
 
 def fenced(text: str, language: str = "") -> str:

@@ -8,7 +8,7 @@ exec chroot "$1" /bin/sh -ec '
   for name in operator host-mta host-cp; do
     ssh-keygen -q -t ed25519 -N "" -C "$name" -f "$name"
   done
-  head -c 24 /dev/urandom | base64 >listmonk-token
+  (umask 077; head -c 24 /dev/urandom | base64 >listmonk-token)
   opendkim-genkey --bits=2048 --domain=send.performancewest.net --selector=send
   # the one that BIND would make itself, made here so that the resolvers can be told of it before
   dnssec-keygen -q -k default performancewest.net >/dev/null

@@ -7,7 +7,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from blocks import ssh_session
+from blocks import listmonk_sql, ssh_session
 from blocks.ssh_host import SshHost, resolve_file
 from blocks.ssh_session import Reader
 from deliverability.errors import HostError, HostKeyMismatch, HostUnreachable, ReadOnlyViolation
@@ -30,6 +30,10 @@ WRITES = [
     ("systemctl", "restart", "postfix"),
     ("stat", "-c", "%n", "/etc/hosts"),
     ("env", "cat", "--", "/etc/hosts"),
+    ("openssl", "pkey", "-pubout", "-in", "/etc/x.private", "-out", "/etc/x"),
+    ("openssl", "pkey", "-pubout", "-in"),
+    (*listmonk_sql.PSQL, "-c", "DROP TABLE settings", "-d", "listmonk"),
+    (*listmonk_sql.LOOKING, "listmonk", "-c", "DROP TABLE settings"),
     (),
 ]
 
@@ -43,7 +47,7 @@ def reader(tmp_path: Path) -> Reader:
     return Reader("mta", paramiko.SSHClient())
 
 
-@pytest.mark.parametrize("argv", WRITES, ids=lambda argv: " ".join(argv))
+@pytest.mark.parametrize("argv", WRITES, ids=lambda argv: " ".join(argv)[:60])
 def test_observing_refuses_whatever_is_not_known_to_read(tmp_path: Path, argv: tuple[str, ...]) -> None:
     with pytest.raises(ReadOnlyViolation, match="observing mta may not run: "):
         reader(tmp_path).run(*argv)
@@ -51,14 +55,20 @@ def test_observing_refuses_whatever_is_not_known_to_read(tmp_path: Path, argv: t
         reader(tmp_path).run_all(argv)
 
 
-@pytest.mark.parametrize("argv", [*ssh_session.LOOKS, *((*words, "x") for words in ssh_session.READS)], ids=" ".join)
+@pytest.mark.parametrize(
+    "argv",
+    [*ssh_session.LOOKS, *((*words, "x") for words in (*ssh_session.READS, *ssh_session.NAMED))],
+    ids=lambda argv: " ".join(argv)[:60],
+)
 def test_what_only_reads_goes_on_to_the_connection(tmp_path: Path, argv: tuple[str, ...]) -> None:
     with pytest.raises(HostUnreachable, match="the connection is gone"):
         reader(tmp_path).run(*argv)
 
 
 def test_an_observer_has_no_way_to_write() -> None:
-    assert {name for name in dir(Reader) if not name.startswith("_")} == {"run", "run_all", "local_address"}
+    assert {name for name in dir(Reader) if not name.startswith("_")} == {
+        *("run", "run_all", "http_get", "local_address")
+    }
 
 
 def test_without_a_pinned_key_nothing_is_sent(tmp_path: Path) -> None:

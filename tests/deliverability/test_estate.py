@@ -208,3 +208,18 @@ def test_the_schema_is_valid_and_allows_the_estate_of_the_runbook() -> None:
     data = tomllib.loads(PERFORMANCEWEST.read_text())
     assert not list(checker(schema).iter_errors(data))
     assert list(checker(schema).iter_errors({**data, "nmae": "x"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[streams.trucking]\nlistmonk = "nowhere"', "streams.trucking.listmonk is 'nowhere', which is no entry of"),
+        ('[listmonk.listmonk]\ndatabase = "x options=-c"', "listmonk.listmonk.database"),
+        ('[listmonk.listmonk]\nservice = "--now"', "listmonk.listmonk.service"),
+        ('[listmonk.listmonk]\naddress = "127.0.0.1"', "listmonk.listmonk.address"),
+        ('[listmonk.listmonk]\napi_user = "runbook"', "api_user and api_token go together"),
+        ('[listmonk.listmonk]\napi_user = "a"\napi_token = "s3cret"', "listmonk.listmonk.api_token"),
+    ],
+)
+def test_a_listmonk_that_cannot_be_reached_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    assert said in str(refusal(written(tmp_path, text)))

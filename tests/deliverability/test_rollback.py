@@ -12,7 +12,7 @@ from deliverability.finding import failed
 from deliverability.footprint import planning
 from deliverability.footprint.observation import Footprint
 from deliverability.network.addresses import LiveAddress, Route
-from deliverability.plan import AddAddress, EditFile, Plan
+from deliverability.plan import AddAddress, EditFile, Plan, SetListmonkFrom
 from deliverability.rollback import Backup, PastRun
 from tests.deliverability.footprint import perfwest
 from tests.deliverability.footprint.perfwest import CRON, INTERFACES, MAIN_CF, MASTER_CF, UNUSED
@@ -150,6 +150,13 @@ def test_every_difference_is_named_at_once() -> None:
     assert interfaces.endswith("-auto lo  +auto  lo")
     assert one == f"{UNUSED[0]} is bound again, as {UNUSED[0]}/24 on eth1"
     assert other == f"{UNUSED[1]} is bound again, as {UNUSED[1]}/32 on eth0"
+
+
+def test_what_a_footprint_does_not_tell_is_not_undone_by_it() -> None:
+    change = SetListmonkFrom(host="mta", instance="listmonk", before="a@b.test", after="c@d.test")
+    past = remembered(RUN, CLEANUP.model_copy(update={"changes": (change,)}))
+    (reason,) = refused(CLEANED, past)
+    assert reason.startswith("the From of listmonk is no part of a footprint")
 
 
 def test_another_owner_or_mode_is_a_difference() -> None:

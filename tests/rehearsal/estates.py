@@ -124,7 +124,7 @@ class Desk:
 
     def in_hub(self, call: Callable[[], Answer]) -> Answer:
         """Call our own code in the estate's network, in a thread: only the thread moves there."""
-        return _in_network_of(json.loads((self.estate.state / "estate.json").read_text())["hub"], call)
+        return in_network_of(json.loads((self.estate.state / "estate.json").read_text())["hub"], call)
 
     def host(self) -> SshHost:
         """The mta as our own code knows it. Connect with `connected`, or inside `in_hub`: nowhere else is it ours."""
@@ -285,7 +285,7 @@ class Terminal:
             return
 
 
-def _in_network_of(pid: int, call: Callable[[], Answer]) -> Answer:
+def in_network_of(pid: int, call: Callable[[], Answer]) -> Answer:
     outcome: list[Answer] = []
     failure: list[BaseException] = []
 

@@ -102,7 +102,7 @@ class TestPlan:
 
     def test_a_reader_has_no_way_to_write(self) -> None:
         public = {name for name in dir(Reader) if not name.startswith("_")}
-        assert public == {"run", "run_all", "local_address"}
+        assert public == {"run", "run_all", "http_get", "local_address"}
 
 
 class TestWholeRun:

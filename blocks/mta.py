@@ -8,7 +8,7 @@ from datetime import datetime
 
 from blocks.resolver import PublicResolver
 from blocks.ssh_session import Reader, Result, Writer
-from deliverability.errors import CommandFailed, Conflict, HostError, Refused
+from deliverability.errors import CommandFailed, Conflict, HostError
 from deliverability.estate import Estate
 from deliverability.footprint.observation import Footprint, HostFile, Table
 from deliverability.network.addresses import parse_addresses, parse_listeners, parse_routes

@@ -166,6 +166,9 @@ class Plan(BaseModel):
     def host_changes(self) -> tuple[HostChange, ...]:
         return tuple(change for change in self.changes if not isinstance(change, SetRecord | SetListmonkFrom))
 
+    def other_changes(self) -> tuple[SetRecord | SetListmonkFrom, ...]:
+        return tuple(change for change in self.changes if isinstance(change, SetRecord | SetListmonkFrom))
+
     def records(self) -> tuple[SetRecord, ...]:
         return tuple(change for change in self.changes if isinstance(change, SetRecord))
 

@@ -63,7 +63,13 @@ def plan(past: PastRun, now: Footprint, estate: Estate) -> Plan:
     or with what an undo would break; MalformedFile for a file that cannot be understood.
     """
     left = [change for change in past.plan.host_changes() if not _is_back(change, now)]
-    reasons = tuple(reason for change in left for reason in _differences(change, past, now, estate))
+    reasons = (
+        *(
+            f"the {change.target} is no part of a footprint, which is all that this undo looks at"
+            for change in past.plan.other_changes()
+        ),
+        *(reason for change in left for reason in _differences(change, past, now, estate)),
+    )
     if left and not reasons:
         reasons = _harm(left, now, estate)
     if reasons:

@@ -7,7 +7,16 @@ from functools import cache
 
 import jinja2
 
-from deliverability.plan import AddAddress, Change, EditFile, Plan, ReloadService, RemoveAddress, SetListmonkFrom, SetRecord
+from deliverability.plan import (
+    AddAddress,
+    Change,
+    EditFile,
+    Plan,
+    ReloadService,
+    RemoveAddress,
+    SetListmonkFrom,
+    SetRecord,
+)
 from reports.record import Record
 
 DIFF_CONTEXT = 3

@@ -21,7 +21,7 @@ help: ## this text
 
 PROCEDURE ?= snowshoe-cleanup
 
-rehearse: setup rehearsal ## run the snowshoe cleanup, or PROCEDURE=spf-trim, against the rehearsal estate
+rehearse: setup rehearsal ## run the snowshoe cleanup, or PROCEDURE=spf-trim or subdomain-setup, against the rehearsal estate
 	@$(BIN)/runbook rehearse $(PROCEDURE)
 
 test: lint able ## format, lint, types, and all tests that this machine can run
@@ -32,6 +32,7 @@ lint: setup
 
 bench: setup rehearsal ## measure; prints tables of ratios
 	@$(BIN)/python -m benchmarks.plan_time
+	@$(BIN)/python -m benchmarks.dns_time
 
 faults: setup rehearsal ## the crash matrix: a run hit at every step by everything, about an hour and a half
 	@$(BIN)/python tests/rehearsal/crash_matrix.py

@@ -82,13 +82,15 @@ class DnsServers(Block):
 
 def _ask(server: Server, name: str, kind: str, zone: str) -> Answer:
     try:
-        answer = _query(server, name, kind)
+        with ThreadPoolExecutor(1) as aside:
+            asked = None if server.role is Role.RESOLVER else aside.submit(_serial, server, zone)
+            answer = _query(server, name, kind)
         if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             return Answer(server, None, error=dns.rcode.to_text(answer.rcode()))
         sets = [rrset for rrset in answer.answer if rrset.rdtype == dns.rdatatype.from_text(kind)]
         values = frozenset(_text(rdata) for rrset in sets for rdata in rrset)
+        serial = asked.result() if asked else None
         ttl = min((rrset.ttl for rrset in sets or answer.authority), default=0)
-        serial = None if server.role is Role.RESOLVER else _serial(server, zone)
     except (dns.exception.DNSException, OSError) as error:
         return Answer(server, None, error=f"no answer: {error or type(error).__name__}")
     return Answer(server, values, serial, bool(answer.flags & dns.flags.AD), ttl)

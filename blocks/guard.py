@@ -16,7 +16,7 @@ from blocks.guard_arming import (
     CURRENT,
     Armed,
     back_up,
-    backup_name,
+    backup_names,
     lay_beside,
     start_timer,
     sweep,
@@ -123,7 +123,7 @@ def arm(host: Writer, plan: Plan, run: str, minutes: float, backup_directory: st
     expires = datetime.now(UTC) + timedelta(minutes=minutes)
     deadline = datetime.fromtimestamp(int(host.run("date", "+%s").stdout), UTC) + timedelta(minutes=minutes)
     paths = [edit.path for edit in plan.edits()]
-    backups = tuple((backup_name(backup_directory, path, plan.procedure, run), path) for path in paths)
+    backups = tuple(zip(backup_names(backup_directory, paths, plan.procedure, run), paths, strict=True))
     armed = Armed(run, directory, deadline, expires, backups)
     if host.run("ls", "-1", "--", directory, check=False).exit_code == 0:
         raise Conflict(f"run {run} has been on {host.name} before", next_step="start a new run")

@@ -40,9 +40,17 @@ class Armed:
     backups: tuple[tuple[str, str], ...]
 
 
-def backup_name(directory: str, path: str, procedure: str, run: str) -> str:
-    """`/root/master.cf.bak_snowshoe_RUN`: a name of its own for every run, so that no backup is ever overwritten."""
-    return f"{directory}/{path.rpartition('/')[2]}.bak_{procedure.partition('-')[0]}_{run}"
+def backup_names(directory: str, paths: Sequence[str], procedure: str, run: str) -> list[str]:
+    """`/root/master.cf.bak_snowshoe_RUN`: a name of its own for every run, so that no backup is ever overwritten.
+
+    Of two files with the same name, each has the folders that tell them apart in it.
+    """
+    last = [path.rpartition("/")[2] for path in paths]
+    names = [
+        path.strip("/").replace("/", "_") if last.count(name) > 1 else name
+        for path, name in zip(paths, last, strict=True)
+    ]
+    return [f"{directory}/{name}.bak_{procedure.partition('-')[0]}_{run}" for name in names]
 
 
 def unfinished(run: str) -> str:
@@ -95,6 +103,7 @@ def write_data(host: Writer, armed: Armed, plan: Plan) -> None:
         "addresses": _address_lines(live_addresses(host)),
         "added": "".join(f"{new.address}/{new.prefix}\t{new.interface}\n" for new in plan.added_addresses()),
         "routes": route_lines(routes),
+        "services": "".join(f"{service}\n" for service in plan.reloaded() if service != "postfix"),
         "guard.sh": files("blocks").joinpath("guard_files/guard.sh").read_text(),
     }
     fresh = unfinished(armed.run)

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
+from blocks import opendkim
 from blocks.resolver import PublicResolver
 from blocks.ssh_session import Reader, Result, Writer
+from deliverability.dkim import signing
 from deliverability.errors import CommandFailed, Conflict, HostError
 from deliverability.estate import Estate
 from deliverability.footprint.observation import Footprint, HostFile, Table
@@ -98,6 +100,8 @@ def apply(host: Writer, change: HostChange, estate: Estate, only_if: Sequence[st
             return _remove_address(host, change, only_if)
         case AddAddress():
             return _add_address(host, change, only_if)
+        case ReloadService(service=signing.SERVICE):
+            return opendkim.reload(host, estate.mta.mail_log)
         case ReloadService():
             return _reload(host, (estate.mta.master_cf, estate.mta.main_cf))
 

@@ -60,13 +60,15 @@ def make_key(host: Writer, domain: str, selector: str, bits: int = record.BITS) 
     name by a link, which fails where that name is taken. Raises Conflict, HostError.
     """
     path = signing.key_path(domain, selector)
-    public = f"{path.removesuffix('private')}txt"
-    if not _exists(host, path):
-        if _exists(host, public):
-            raise Conflict(f"{host.name}: {public} is there, its private key is not", next_step="find out who moved it")
-        _make(host, path, domain, selector, bits)
-        return _proved(host, path, f"made, {bits} bits")
-    return _proved(host, path, "was there already")
+    if _is_there(host, path):
+        return _proved(host, path, "was there already")
+    _make(host, path, domain, selector, bits)
+    return _proved(host, path, f"made, {bits} bits")
+
+
+def known_key(host: Reader, path: str) -> str | None:
+    """The TXT record of a private key, None if it is not made yet. Raises Conflict, HostError."""
+    return published_record(host, path) if _is_there(host, path) else None
 
 
 def published_record(host: Reader, path: str) -> str:
@@ -168,6 +170,14 @@ def _proved(host: Writer, path: str, words: str) -> str:
             next_step=f"if nobody else could read it: chown {OWNER}: {path} && chmod {MODE} {path}; else make another",
         )
     return words
+
+
+def _is_there(host: Reader, path: str) -> bool:
+    public = f"{path.removesuffix('private')}txt"
+    there = _exists(host, path)
+    if not there and _exists(host, public):
+        raise Conflict(f"{host.name}: {public} is there, its private key is not", next_step="find out who moved it")
+    return there
 
 
 def _exists(host: Reader, path: str) -> bool:

@@ -5,6 +5,7 @@ import email.policy
 import email.utils
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
@@ -24,7 +25,11 @@ _QUEUED = re.compile(r"queued as (?P<id>[0-9A-Za-z]{6,})")
 
 @dataclass(frozen=True)
 class Sighting:
-    """Where a probe was seen, with the peer address and HELO it came with ("" where the witness does not tell)."""
+    """Where a probe was seen, with the peer address and HELO it came with ("" where the witness does not tell).
+
+    `message` is the whole of it as the receiver keeps it. Where only the host's log tells, `signed` has the d= and s=
+    of the signatures that were added.
+    """
 
     where: str
     ip: str
@@ -32,6 +37,8 @@ class Sighting:
     transport: str = ""
     relay: str = ""
     note: str = ""
+    message: bytes = b""
+    signed: tuple[tuple[str, str], ...] = ()
 
 
 def send(host: Writer, stream_name: str, stream: Stream, probe: Probe, token: str) -> str:
@@ -52,7 +59,7 @@ def send(host: Writer, stream_name: str, stream: Stream, probe: Probe, token: st
     )
     with host.smtp(stream.submission.host, stream.submission.port) as session:
         session.ehlo()
-        session.mail(stream.envelope or sender)
+        session.mail(stream.envelope_sender)
         code, answer = session.rcpt(probe.address)
         if code == 250:
             code, answer = session.data(message.as_bytes(policy=email.policy.SMTP))
@@ -71,8 +78,10 @@ def watch(host: Reader, probe: Probe, token: str, queue_id: str, log: str, offse
     """
     give_up = time.monotonic() + ARRIVAL_SECONDS
     while time.monotonic() < give_up:
-        attempts = _attempts(host, queue_id, log, offset)
-        sighting = _in_mailbox(probe, token) if probe.mailbox else _in_log(host, attempts)
+        lines = log_since(host, log, offset)
+        attempts = [attempt for attempt in mail_log.deliveries(lines) if attempt.queue_id == queue_id]
+        signed = tuple(mail_log.signatures(lines, queue_id))
+        sighting = _in_mailbox(probe, token) if probe.mailbox else _in_log(host, attempts, signed)
         if sighting is not None:
             return sighting
         for attempt in attempts:
@@ -98,13 +107,15 @@ def log_size(host: Reader, path: str) -> int:
 def _in_mailbox(probe: Probe, token: str) -> Sighting | None:
     spool = resolve_file(probe.mailbox.removeprefix("maildir:"))
     for file in _newest(spool):
-        message = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
+        whole = file.read_bytes()
+        message = email.message_from_bytes(whole, policy=email.policy.default)
         if message.get(TOKEN_HEADER, "").strip() != token:
             continue
         received = _RECEIVED.match(" ".join(str(message.get("Received", "")).split()))
         if received is None:
-            return Sighting(f"receiver {probe.receiver}", "", "", note="its Received header names no peer")
-        return Sighting(f"receiver {probe.receiver}", received["ip"], received["helo"])
+            note = "its Received header names no peer"
+            return Sighting(f"receiver {probe.receiver}", "", "", note=note, message=whole)
+        return Sighting(f"receiver {probe.receiver}", received["ip"], received["helo"], message=whole)
     return None
 
 
@@ -113,14 +124,11 @@ def _newest(spool: Path) -> list[Path]:
     return sorted(files, key=lambda file: file.stat().st_mtime, reverse=True)[:200]
 
 
-def _attempts(host: Reader, queue_id: str, log: str, offset: int) -> list[mail_log.Delivery]:
-    lines = log_since(host, log, offset)
-    return [attempt for attempt in mail_log.deliveries(lines) if attempt.queue_id == queue_id]
-
-
-def _in_log(host: Reader, attempts: list[mail_log.Delivery]) -> Sighting | None:
+def _in_log(
+    host: Reader, attempts: Sequence[mail_log.Delivery], signed: tuple[tuple[str, str], ...]
+) -> Sighting | None:
     for attempt in attempts:
         if attempt.status == "sent":
             transport = attempt.program.removeprefix("postfix/").partition("/")[0]
-            return Sighting(f"log of {host.name}", "", "", transport, attempt.relay_ip, attempt.text)
+            return Sighting(f"log of {host.name}", "", "", transport, attempt.relay_ip, attempt.text, signed=signed)
     return None

@@ -72,6 +72,18 @@ class Stream(_Table):
     reply_to: str = ""
     envelope: str = Field("", description="Envelope sender for probes; default: the address in `sender`")
     listmonk: str | None = Field(None, description="Its entry of [listmonk]")
+    watched_senders: str = Field(
+        "", description="File on the MTA with the envelope senders its bounce watcher tracks, one a line"
+    )
+
+    @property
+    def domain(self) -> str:
+        """Of the address in its From header, "" if it has none."""
+        return parseaddr(self.sender)[1].rpartition("@")[2].lower()
+
+    @property
+    def envelope_sender(self) -> str:
+        return self.envelope or parseaddr(self.sender)[1]
 
 
 class Listmonk(_Table):
@@ -265,6 +277,10 @@ class Estate(_Table):
                 raise ValueError(f"streams.{name}.ip {stream.ip} is in neither mta.pool nor mta.infrastructure")
             if stream.listmonk is not None and stream.listmonk not in self.listmonk:
                 raise ValueError(f"streams.{name}.listmonk is {stream.listmonk!r}, which is no entry of [listmonk]")
+        for name in self.listmonk:
+            senders = {stream.sender for stream in self.streams.values() if stream.listmonk == name}
+            if len(senders) > 1:
+                raise ValueError(f"listmonk.{name} has one From, and its streams have {len(senders)} senders")
         if self.gates.unattended and not self.rehearsal:
             raise ValueError("gates.unattended is true, but this estate is no rehearsal: a person has to decide")
         return self
@@ -278,7 +294,7 @@ class Estate(_Table):
         """Address -> who sends from it in the name of this domain or of one below it: a stream, or a stream's relay."""
         found: dict[str, str] = {}
         for name, stream in self.streams.items():
-            if not f".{_domain(stream.sender)}".endswith(f".{domain}"):
+            if not f".{stream.domain}".endswith(f".{domain}"):
                 continue
             relay = next((host for host in self.hosts.values() if host.name == stream.relay.partition(":")[0]), None)
             if relay is not None:
@@ -289,11 +305,6 @@ class Estate(_Table):
     def kept_transports(self) -> frozenset[str]:
         streams = {stream.transport for stream in self.streams.values() if stream.transport}
         return frozenset(streams | set(self.mta.keep_transports))
-
-
-def _domain(sender: str) -> str:
-    """Of the address in a From header."""
-    return parseaddr(sender)[1].rpartition("@")[2].lower()
 
 
 def load(path: Path) -> Estate:

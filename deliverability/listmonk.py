@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from deliverability.errors import MalformedFile, Refused
 from deliverability.estate import Stream
 from deliverability.finding import Finding, Verdict, judged
-from deliverability.plan import Change, ReloadService, SetListmonkFrom
+from deliverability.plan import SetListmonkFrom
 
 FROM = "app.from_email"
 MASK = "\u2022"
@@ -123,31 +123,32 @@ def with_from(settings: Mapping[str, Any], sender: str) -> dict[str, Any]:
     return blanked | {FROM: sender}
 
 
-def changes(before: Instance, stream: Stream, host: str) -> tuple[Change, ...]:
+def changes(before: Instance, stream: Stream, host: str) -> tuple[SetListmonkFrom, ...]:
     """What gives the instance its stream's From; nothing if it sends with it already.
 
     Raises Refused while a campaign runs, since listmonk then reloads only by force, in the middle of it; and when an
-    enabled SMTP server would send without the stream's Reply-To: answers would go to the From, which nobody reads.
+    enabled SMTP server sends with another Reply-To than the stream's: answers would go to the From, which nobody reads.
     """
-    if before.from_email == stream.sender and before.loaded:
-        return ()
-    reasons = _unusable(stream)
-    reasons += [f"campaign {one.name!r} is running" for one in before.campaigns if one.status == "running"]
-    reasons += [
-        f"SMTP server {server.host}:{server.port} adds {_quoted(server.reply_to)} as Reply-To, not {stream.reply_to!r}"
+    reasons = [
+        f"SMTP server {server.host}:{server.port} adds {_quoted(server.reply_to)} as Reply-To, not "
+        f"{_quoted(stream.reply_to)}"
         for server in before.servers
-        if stream.reply_to and server.reply_to != stream.reply_to
+        if server.reply_to != stream.reply_to
     ]
+    is_done = before.from_email == stream.sender and before.loaded
+    if not is_done:
+        reasons += _unusable(stream)
+        reasons += [f"campaign {one.name!r} is running" for one in before.campaigns if one.status == "running"]
     if reasons:
         raise Refused(
-            f"{before.name}: its From is not changed, {len(reasons)} reason(s) against it",
+            f"{before.name}: {len(reasons)} reason(s) against its From",
             reasons,
             next_step="settle these in listmonk, then plan again",
         )
-    if before.from_email == stream.sender:
-        why = "it may not have read its settings since they were written"
-        return (ReloadService(host=host, service=before.service, why=why),)
-    why = "the From of its stream"
+    if is_done:
+        return ()
+    stored = before.from_email == stream.sender
+    why = "it may not have read its settings since they were written" if stored else "the From of its stream"
     return (SetListmonkFrom(host=host, instance=before.name, before=before.from_email, after=stream.sender, why=why),)
 
 

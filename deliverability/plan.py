@@ -5,7 +5,7 @@ Nothing here knows how a change is made (blocks/) or how it is shown (reports/).
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -81,11 +81,35 @@ class ReloadService(_Change):
         return self
 
 
+class MakeKey(_Change):
+    """Make a DKIM key on a host where there is none; one that is there is never overwritten, and none is ever removed.
+
+    Nothing is signed with it until a table names it, so there is nothing to undo.
+    """
+
+    kind: Literal["make-key"] = "make-key"
+    domain: str
+    selector: str
+    bits: int
+    path: str
+
+    @property
+    def target(self) -> str:
+        return self.path
+
+    def inverse(self) -> "MakeKey":
+        return self
+
+
+KNOWN_LATER = "(known once the key is made)"
+"""What a record of a plan says that publishes a key which the same plan makes."""
+
+
 class SetRecord(_Change):
     """Publish one DNS record in place of another: `before` None is a new one, `after` None one that goes.
 
-    `name` is relative to the zone, "@" for the zone's own. Values are whole, unsplit and without quotes. `ttl` is the
-    record's own in seconds, None for the zone's.
+    `name` is relative to the zone, "@" for the zone's own. Values are whole, unsplit and without quotes; that of a key
+    which is not made yet is KNOWN_LATER. `ttl` is the record's own in seconds, None for the zone's.
     """
 
     kind: Literal["set-record"] = "set-record"
@@ -102,7 +126,7 @@ class SetRecord(_Change):
     def target(self) -> str:
         return f"{self.name} {self.type} in {self.zone}"
 
-    def inverse(self) -> "SetRecord":
+    def inverse(self) -> Self:
         return self.model_copy(update={"before": self.after, "after": self.before, "why": f"undo: {self.why}"})
 
 
@@ -118,18 +142,20 @@ class SetListmonkFrom(_Change):
     def target(self) -> str:
         return f"From of {self.instance}"
 
-    def inverse(self) -> "SetListmonkFrom":
+    def inverse(self) -> Self:
         return self.model_copy(update={"before": self.after, "after": self.before, "why": f"undo: {self.why}"})
 
 
 HostChange = EditFile | RemoveAddress | AddAddress | ReloadService
 """What is changed on a host under its guard. What has none there is undone forward, by its inverse."""
 
-Change = Annotated[HostChange | SetRecord | SetListmonkFrom, Field(discriminator="kind")]
+OtherChange = MakeKey | SetRecord | SetListmonkFrom
+
+Change = Annotated[HostChange | OtherChange, Field(discriminator="kind")]
 
 
 class Plan(BaseModel):
-    """What a procedure will do to one host, in this order, and nothing else.
+    """What a procedure will do, in this order, and nothing else. `host` is where most of it happens.
 
     `kept` says in words what stays, for the person who decides; it is no part of the digest.
     """
@@ -164,13 +190,33 @@ class Plan(BaseModel):
         return tuple(change for change in self.changes if isinstance(change, EditFile))
 
     def host_changes(self) -> tuple[HostChange, ...]:
-        return tuple(change for change in self.changes if not isinstance(change, SetRecord | SetListmonkFrom))
+        return tuple(change for change in self.changes if isinstance(change, HostChange))
 
-    def other_changes(self) -> tuple[SetRecord | SetListmonkFrom, ...]:
-        return tuple(change for change in self.changes if isinstance(change, SetRecord | SetListmonkFrom))
+    def other_changes(self) -> tuple[OtherChange, ...]:
+        return tuple(change for change in self.changes if isinstance(change, OtherChange))
+
+    def new_keys(self) -> tuple[MakeKey, ...]:
+        return tuple(change for change in self.changes if isinstance(change, MakeKey))
+
+    def senders(self) -> tuple[SetListmonkFrom, ...]:
+        return tuple(change for change in self.changes if isinstance(change, SetListmonkFrom))
+
+    def with_key(self, record: str) -> "Plan":
+        """This plan, now that the record of its key is known."""
+        known = (
+            change.model_copy(update={"after": record})
+            if isinstance(change, SetRecord) and change.after == KNOWN_LATER
+            else change
+            for change in self.changes
+        )
+        return self.model_copy(update={"changes": tuple(known)})
 
     def records(self) -> tuple[SetRecord, ...]:
         return tuple(change for change in self.changes if isinstance(change, SetRecord))
+
+    def reloaded(self) -> tuple[str, ...]:
+        """The services that have to read their files again, after these changes and after an undo of them."""
+        return tuple(change.service for change in self.changes if isinstance(change, ReloadService))
 
     def removed_addresses(self) -> tuple[RemoveAddress, ...]:
         return tuple(change for change in self.changes if isinstance(change, RemoveAddress))

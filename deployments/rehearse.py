@@ -60,17 +60,30 @@ def prefect_home(state: Path | None = None) -> Path:
     return (state or Path(os.environ[STATE_VARIABLE])) / "prefect"
 
 
-SCENES = {"spf-trim": ("cp", ["root-spf", "untrimmed"])}
-"""What a host has to do first, for a procedure whose work was done before the day on which the estate stands still."""
+LISTMONK = ("mta", ["systemctl", "enable", "--now", "--quiet", "listmonk.target"])
+"""Not started by the host itself: few procedures need it."""
+
+SCENES = {
+    "spf-trim": [("cp", ["root-spf", "untrimmed"])],
+    "subdomain-setup": [
+        LISTMONK,
+        ("cp", ["send-records", "absent"]),
+        ("mta", ["send-signing", "absent"]),
+    ],
+}
+"""What hosts have to do first, for a procedure whose work was done before the day on which the estate stands still."""
 
 
 def set_the_scene(estate: Estate, procedure: str) -> None:
     """Give the estate what the procedure is there to put right."""
-    if procedure in SCENES:
-        host, argv = SCENES[procedure]
-        done = estate.host(host).run(argv)
-        if done.returncode:
-            raise RehearsalError(f"{host}: {argv[0]} failed: {done.stdout}{done.stderr}")
+    for host, argv in SCENES.get(procedure, ()):
+        _act(estate, host, argv)
+
+
+def _act(estate: Estate, host: str, argv: list[str]) -> None:
+    done = estate.host(host).run(argv)
+    if done.returncode:
+        raise RehearsalError(f"{host}: {argv[0]} failed: {done.stdout}{done.stderr}")
 
 
 def once(procedure: str, attended: bool) -> int:
@@ -91,6 +104,7 @@ def keep(procedure: str | None, port: int, say: Progress) -> int:
             return code
         estate.publish(port)
         (estate.state / KEPT).touch()
+        _act(estate, *LISTMONK)  # who clicks about may choose any procedure
         if procedure is not None:
             set_the_scene(estate, procedure)
             _run_in_hub(estate, [sys.executable, "-m", "cli", "run", procedure, "--estate", NAME], environment)

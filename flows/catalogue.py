@@ -11,10 +11,12 @@ from deliverability.dns import spf_plan
 from deliverability.errors import RunbookError
 from deliverability.footprint import planning
 from deliverability.plan import Plan
+from deliverability.subdomain import planning as subdomain
 from flows.incident.snowshoe_cleanup import snowshoe_cleanup
 from flows.incident.spf_trim import spf_trim
+from flows.incident.subdomain_setup import subdomain_setup
 from flows.opening import open_estate
-from flows.tasks import observe_footprint, observe_spf
+from flows.tasks import observe_footprint, observe_spf, observe_subdomain
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,19 @@ def _plan_spf_trim(estate: str, merge: bool = False) -> Plan:
     return spf_plan.plan(observe_spf.fn(estate, "plan only"), open_estate(estate), merge)
 
 
+@validate_call
+def _plan_subdomain_setup(estate: str, domain: str = "", selector: str = "") -> Plan:
+    what = subdomain.target(open_estate(estate), domain, selector)
+    look = observe_subdomain.fn(estate, domain, selector, "plan only")
+    return subdomain.plan(look, open_estate(estate), what)
+
+
 PROCEDURES = {
     procedure.name: procedure
     for procedure in (
         Procedure(planning.PROCEDURE, snowshoe_cleanup, _plan_snowshoe_cleanup),
         Procedure(spf_plan.PROCEDURE, spf_trim, _plan_spf_trim),
+        Procedure(subdomain.PROCEDURE, subdomain_setup, _plan_subdomain_setup),
     )
 }
 

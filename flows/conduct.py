@@ -79,7 +79,7 @@ _STATUS: tuple[tuple[type[RunbookError], Status], ...] = (
 
 def _end_badly(run: Run, error: RunbookError) -> None:
     record = run.record
-    if run.confirmed:
+    if run.confirmed and not run.unfinished and not isinstance(error, UndoFailed):
         run.finish(f"the change is made and confirmed; what came after it ended early: {error.fact}")
         return
     record.status = next((status for kind, status in _STATUS if isinstance(error, kind)), Status.ERROR)

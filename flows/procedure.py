@@ -6,7 +6,7 @@ effects (flows/tasks.py).
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -15,16 +15,15 @@ from prefect import runtime
 from prefect.client.orchestration import get_client
 
 from blocks import guard as guards
-from blocks import host_lock, mta, snapshots
-from blocks.guard_arming import Armed
+from blocks import host_lock, snapshots
 from blocks.ssh_host import SshHost
 from blocks.ssh_session import Writer
 from deliverability.decision import Choice, Decision
 from deliverability.errors import (
+    Conflict,
     PlanChanged,
     Rejected,
     RunbookError,
-    UndoFailed,
     VerificationFailed,
 )
 from deliverability.estate import Estate
@@ -35,6 +34,9 @@ from flows.gate import gate
 from flows.progress import Progress
 from reports import render, store
 from reports.record import Action, Record, Status
+
+REBUILDS = 4
+"""How many times as long as the master needs to build a zone everybody may take to show it."""
 
 
 class Run:
@@ -49,11 +51,14 @@ class Run:
         self.source = source
         self.estate = estate
         self.confirmed = False
+        self.unfinished = False
+        """Parts of the plan are still to come, though what was done stands."""
         self.host = SshHost.of(host, estate.hosts[host])
         self.deadline = datetime.fromisoformat(begun["started"]) + timedelta(hours=estate.gates.timeout_hours)
         self.progress = Progress()
         self._unattended = unattended
         self._command = command
+        self.by_hand: tuple[str, ...] = ()
         self.record = Record(
             run=begun["run"],
             procedure=procedure,
@@ -74,12 +79,12 @@ class Run:
 
     def settle(self) -> None:
         """Begin on a host that is in one state: what a run that died left there is undone, and said."""
-        self._settled(tasks.settle(self.source, self.record.run))
+        self._settled(self.host.name, tasks.settle(self.source, self.record.run))
 
-    def _settled(self, found: str) -> None:
+    def _settled(self, name: str, found: str) -> None:
         if found:
-            self.progress.step("settle", f"{self.host.name}: {found}")
-            self.observed(f"{self.host.name}: {found}")
+            self.progress.step("settle", f"{name}: {found}")
+            self.observed(f"{name}: {found}")
 
     def observed(self, *lines: str) -> None:
         """What the look at the estate showed, for the report."""
@@ -114,21 +119,39 @@ class Run:
         return decision
 
     @contextmanager
-    def hold(self) -> Iterator[Writer]:
-        """The host, ours alone until the context ends. Raises Held."""
+    def hold(self, name: str = "") -> Iterator[Writer]:
+        """A host, ours alone until the context ends: the one that is to change, or another of [hosts]. Raises Held."""
         decision = self.record.decision
         assert decision is not None, "nothing is changed without a decision"
         assert decision.approved, "nothing is changed without an approval"
-        seconds = self.estate.guard.minutes * 60 + guards.UNDO_SECONDS
+        seconds = self.estate.guard.minutes * 60 + guards.UNDO_SECONDS + self._seconds_of_dns()
+        host = SshHost.of(name, self.estate.hosts[name]) if name else self.host
         with (
-            self.host.operate() as writer,
+            host.operate() as writer,
             turn.wait(self.estate.name, writer, seconds, self.progress),
             host_lock.hold(writer, self.record.run, decision.by, self.record.procedure, seconds),
         ):
             if (found := guards.last(writer)) is not None and not found.settled:
-                self._settled(guards.settle(writer))
-            self.progress.step("hold", f"{self.host.name} is held by run {self.record.run}")
+                self._settled(host.name, guards.settle(writer))
+            self.progress.step("hold", f"{host.name} is held by run {self.record.run}")
             yield writer
+
+    @contextmanager
+    def still_holding(self, host: Writer) -> Iterator[None]:
+        """The host of a connection, still ours or ours again: the one that held it may have died. Raises Conflict."""
+        holder, decision = host_lock.holder(host), self.record.decision
+        assert decision is not None
+        if holder is None:
+            with host_lock.hold(host, self.record.run, decision.by, self.record.procedure, guards.UNDO_SECONDS):
+                yield
+        elif holder.run == self.record.run:
+            yield
+        else:
+            raise Conflict(f"{host.name} is {holder} meanwhile", next_step="look at what that run does first")
+
+    def _seconds_of_dns(self) -> float:
+        """How long the records of the plan may take, to be published, proved, and taken back."""
+        return 2.0 * REBUILDS * self.estate.dns.rebuild_seconds * len(self.plan.records())
 
     def confirm_unchanged(self, now: Plan) -> None:
         """Raises PlanChanged unless a fresh look leads to the very plan that was approved."""
@@ -141,61 +164,20 @@ class Run:
             next_step=f"{self._command}   # a new plan, a new approval",
         )
 
-    @contextmanager
-    def guard(self, writer: Writer) -> Iterator[Armed]:
-        """Arm the undo timer on the host; confirm the change at the end, or undo it if anything at all goes wrong."""
-        minutes = self.estate.guard.minutes
-        with self.timed(f"arm the guard, {minutes:g} min") as done:
-            armed = guards.arm(writer, self.plan, self.record.run, minutes, self.estate.mta.backups)
-            done(f"backups {', '.join(backup for backup, _ in armed.backups)}")
-        self.record.undo = [f"not confirmed; {self._by_hand(armed)}"]
-        try:
-            yield armed
-            with self.timed("disarm the guard, over a new connection") as done:
-                guards.disarm(self.host, armed)
-                done("confirmed")
-        except BaseException as error:
-            if self._undo(armed, error):
-                raise VerificationFailed(
-                    f"{error}\n  it was undone; the old state is back", next_step=f"runbook reports {self.record.run}"
-                ) from error
-            self._keep(armed)
-            raise
-        self._keep(armed)
+    def stands(self, by_hand: Iterable[str], *, earlier: tuple[str, ...] = (), command: str = "") -> None:
+        """What was changed so far stands. `by_hand` takes it back, `earlier` what was done before; `command` all of it.
 
-    def _keep(self, armed: Armed) -> None:
-        """The host has taken the confirmation: from here on the change stands, and this is how to take it back."""
+        What was added to `by_hand` since `earlier` was done later, and is taken back first.
+        """
         self.confirmed = True
-        # Addresses first: a transport whose address is missing sends from another one, with no more than a warning.
-        self.record.undo = [
-            f"runbook undo {self.record.run} --estate {self.source}",
-            "or by hand, in this order:",
-            *(
-                f"ip addr add {gone.address}/{gone.prefix} dev {gone.interface} label {gone.label}"
-                for gone in self.plan.removed_addresses()
-            ),
-            *(f"cp -p {backup} {path}" for backup, path in armed.backups),
-            "postfix check && postfix reload",
-            *(
-                f"ip addr del {new.address}/{new.prefix} dev {new.interface}"
-                for new in self.plan.added_addresses()[::-1]
-            ),
-            f"evidence on {self.host.name}: {armed.directory}",
-        ]
-
-    def apply(self, writer: Writer, armed: Armed) -> None:
-        """Make the plan's changes, in order, with a line in the host's journal before and after each."""
-        for number, change in enumerate(self.plan.host_changes(), 1):
-            what = render.headline(change)
-            with self.timed(what, f"[{number}/{len(self.plan.host_changes())}]") as done:
-                guards.record(writer, armed, event="before", number=number, change=change.kind, target=change.target)
-                result = mta.apply(writer, change, self.estate, guards.only_while_armed(armed))
-                guards.record(writer, armed, event="after", number=number, result=result)
-                done(result)
+        later = self.by_hand[: len(self.by_hand) - len(earlier)]
+        self.by_hand = (*later, *by_hand, *earlier)
+        ways = [command, "or by hand, in this order:"] if command else ["in this order:"]
+        self.record.undo = [*ways, *self.by_hand]
 
     def verify(self, findings: list[Finding]) -> None:
         """Take the evidence. Raises VerificationFailed if anything failed or could not be seen."""
-        self.record.findings = findings
+        self.record.findings = [*self.record.findings, *findings]
         for finding in findings:
             self.progress.step("verify", f"{finding.verdict}: {finding.check}: {finding.observed}")
         if bad := failed(findings):
@@ -227,28 +209,6 @@ class Run:
         self.progress.step(what, result)
         at = datetime.now(UTC).isoformat(timespec="seconds")
         self.record.actions.append(Action(at=at, what=what, result=result, seconds=0))
-
-    def _undo(self, armed: Armed, cause: BaseException) -> bool:
-        """False if there was nothing to undo any more: the host had been told to keep the change."""
-        self.progress.step("undo", f"{type(cause).__name__}: {cause}")
-        with self.timed("undo") as done:
-            try:
-                log = guards.undo(self.host, armed)
-            except RunbookError:
-                raise
-            except BaseException as error:
-                raise UndoFailed(
-                    f"the undo was cut short ({type(error).__name__}); the host undoes by itself at {armed.deadline}",
-                    next_step=self._by_hand(armed),
-                ) from error
-            done("the change is confirmed, and stands" if log is None else "the old state is back")
-        if log is None:
-            return False
-        self.record.undo = [f"undone because: {cause}", *log.splitlines()]
-        return True
-
-    def _by_hand(self, armed: Armed) -> str:
-        return f"on {self.host.name}: sh {armed.directory}/guard.sh undo; cat {armed.directory}/undo.log"
 
     @contextmanager
     def timed(self, what: str, count: str = "") -> Iterator[Callable[[str], None]]:

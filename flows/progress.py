@@ -28,6 +28,11 @@ def show_warnings() -> None:
     logging.getLogger("prefect._internal").setLevel(logging.CRITICAL)
 
 
+def words(error: BaseException) -> str:
+    """What an error says; some, such as a Ctrl-C, say nothing."""
+    return str(error) or type(error).__name__
+
+
 class Progress:
     """Steps with the seconds since the run's first line."""
 

@@ -10,13 +10,15 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import INPUTS, RUN_ID
 from prefect.client.schemas.objects import State, TaskRun
 
-from blocks import guard, host_lock, mta, past_run, spf_look
+from blocks import guard, host_lock, mta, past_run, spf_look, subdomain_look
 from blocks.resolver import PublicResolver
 from blocks.ssh_host import SshHost
 from deliverability.dns.spf_plan import SpfLook
 from deliverability.errors import HostUnreachable
 from deliverability.footprint.observation import Footprint
 from deliverability.rollback import PastRun
+from deliverability.subdomain import planning as subdomain
+from deliverability.subdomain.planning import SubdomainLook
 from flows.opening import open_estate
 
 PERSISTED: dict[str, Any] = {
@@ -89,6 +91,17 @@ def observe_spf(estate: str, moment: str) -> SpfLook:
     master, mta = (SshHost.of(name, opened.hosts[name]) for name in (opened.dns.master, opened.mta.host))
     with master.observe() as on_master, mta.observe() as on_mta:
         return spf_look.read(on_master, on_mta, opened)
+
+
+@task(**PERSISTED, **RETRIED)
+def observe_subdomain(estate: str, domain: str, selector: str, moment: str) -> SubdomainLook:
+    """One read-only look at what there is of a sending subdomain, at the DNS master and at the sending host."""
+    opened = open_estate(estate)
+    what = subdomain.target(opened, domain, selector)
+    master, mta = (SshHost.of(name, opened.hosts[name]) for name in (opened.dns.master, opened.mta.host))
+    with master.observe() as on_master, mta.observe() as on_mta:
+        guard.refuse_unsettled(on_mta)
+        return subdomain_look.read(on_master, on_mta, opened, what)
 
 
 @task(**PERSISTED, **RETRIED)

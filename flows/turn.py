@@ -20,7 +20,7 @@ from flows.progress import Progress
 LEASE_SECONDS = 60
 """The shortest that Prefect allows: a run that is killed keeps its slot for as long."""
 
-LOOK_SECONDS = 5
+LOOK_SECONDS = 2
 
 
 @contextmanager

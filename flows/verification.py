@@ -37,10 +37,10 @@ def verify_footprint(plan: Plan, estate: str, since: int, prove: Prove = proof.f
     with SshHost.of(opened.mta.host, opened.hosts[opened.mta.host]).operate() as host:
         after = mta.read_footprint(host, opened, PublicResolver.of(opened))
         return [
-            *prove(plan, after, opened, _now()),
+            *prove(plan, after, opened, now()),
             _postfix_check(host),
-            *(_mail(host, opened, name, stream, since) for name, stream in opened.streams.items()),
-            _bind_warnings(host, opened, since),
+            *(mail(host, opened, name, stream, since)[0] for name, stream in opened.streams.items()),
+            bind_warnings(host, opened, since),
         ]
 
 
@@ -48,22 +48,24 @@ def _postfix_check(host: Writer) -> Finding:
     result = host.run("postfix", "check", check=False)
     said = f"exit {result.exit_code}"
     verdict = Verdict.OK if result.exit_code == 0 else Verdict.FAIL
-    return Finding(check="postfix check", verdict=verdict, expected="exit 0", observed=said, where=host.name, at=_now())
+    return Finding(check="postfix check", verdict=verdict, expected="exit 0", observed=said, where=host.name, at=now())
 
 
-def _mail(host: Writer, estate: Estate, name: str, stream: Stream, since: int) -> Finding:
+def mail(host: Writer, estate: Estate, name: str, stream: Stream, since: int) -> tuple[Finding, probe.Sighting | None]:
+    """Send one message on a stream and see where it arrives, and from whom."""
     check = f"mail of stream {name}"
     if stream.submission is None:
         via = f"it leaves through {stream.relay}, which this procedure does not touch"
-        return Finding(check=check, verdict=Verdict.NOT_APPLICABLE, observed=via, at=_now())
+        return Finding(check=check, verdict=Verdict.NOT_APPLICABLE, observed=via, at=now()), None
     target = estate.probes[sorted(estate.streams).index(name) % len(estate.probes)]
     try:
         token = f"probe-{uuid4()}"
         queue_id = probe.send(host, name, stream, target, token)
         seen = probe.watch(host, target, token, queue_id, estate.mta.mail_log, since)
     except HostError as error:
-        return Finding(check=check, verdict=Verdict.FAIL, expected=_wanted(stream), observed=error.fact, at=_now())
-    return _judge(check, stream, target, seen)
+        failed = Finding(check=check, verdict=Verdict.FAIL, expected=_wanted(stream), observed=error.fact, at=now())
+        return failed, None
+    return _judge(check, stream, target, seen), seen
 
 
 def _judge(check: str, stream: Stream, target: Probe, seen: probe.Sighting | None) -> Finding:
@@ -71,7 +73,7 @@ def _judge(check: str, stream: Stream, target: Probe, seen: probe.Sighting | Non
     if seen is None:
         late = f"not seen within {probe.ARRIVAL_SECONDS:g} s at {target.address}"
         return Finding(
-            check=check, verdict=Verdict.FAIL, expected=wanted, observed=late, where=target.receiver, at=_now()
+            check=check, verdict=Verdict.FAIL, expected=wanted, observed=late, where=target.receiver, at=now()
         )
     if seen.transport:
         good = seen.transport == stream.transport and "." in seen.relay
@@ -80,14 +82,14 @@ def _judge(check: str, stream: Stream, target: Probe, seen: probe.Sighting | Non
         good = (seen.ip, seen.helo) == (str(stream.ip), stream.helo)
         observed = f"from {seen.ip}, HELO {seen.helo} {seen.note}".rstrip()
     verdict = Verdict.OK if good else Verdict.FAIL
-    return Finding(check=check, verdict=verdict, expected=wanted, observed=observed, where=seen.where, at=_now())
+    return Finding(check=check, verdict=verdict, expected=wanted, observed=observed, where=seen.where, at=now())
 
 
 def _wanted(stream: Stream) -> str:
     return f"from {stream.ip}, HELO {stream.helo}, transport {stream.transport}"
 
 
-def _bind_warnings(host: Reader, estate: Estate, since: int) -> Finding:
+def bind_warnings(host: Reader, estate: Estate, since: int) -> Finding:
     """Postfix that cannot bind its address sends from another one and says sent: only this line tells."""
     lost = mail_log.bind_warnings(probe.log_since(host, estate.mta.mail_log, since))
     return Finding(
@@ -96,9 +98,10 @@ def _bind_warnings(host: Reader, estate: Estate, since: int) -> Finding:
         expected="no bind warning since the change",
         observed=", ".join(sorted(set(lost))) or "none",
         where=f"log of {host.name}",
-        at=_now(),
+        at=now(),
     )
 
 
-def _now() -> str:
+def now() -> str:
+    """The moment of a finding: ISO 8601, UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")

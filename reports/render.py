@@ -11,6 +11,7 @@ from deliverability.plan import (
     AddAddress,
     Change,
     EditFile,
+    MakeKey,
     Plan,
     ReloadService,
     RemoveAddress,
@@ -87,6 +88,8 @@ def headline(change: Change) -> str:
             return f"+ {change.host}: address {change.target}  ({change.why})"
         case ReloadService():
             return f"~ {change.host}: reload {change.service}  ({change.why})"
+        case MakeKey():
+            return f"+ {change.host}: key {change.target}, {change.bits} bits  ({change.why})"
         case SetRecord():
             sign = "+" if change.before is None else "-" if change.after is None else "~"
             return f"{sign} {change.host}: {change.target}  ({change.why})"

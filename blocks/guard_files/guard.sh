@@ -9,6 +9,7 @@
 #   addresses         ADDRESS/PREFIX<TAB>INTERFACE<TAB>LABEL<TAB>BROADCAST of each address, in their order
 #   added             ADDRESS/PREFIX<TAB>INTERFACE of each address that the run adds, in their order
 #   routes            `ip -4 route show` of before
+#   services          those beside Postfix that read the files, a line each
 #   journal           what the run did so far, a line for each step
 #   undo.log          what an undo did
 # Usage: guard.sh undo | disarm | accept      (accept: its undo failed, and a person has put the host right)
@@ -135,6 +136,13 @@ reload_postfix() {
   fi
 }
 
+# Those that read the files and are not Postfix.
+reload_services() {
+  while read -r service; do
+    if systemctl reload-or-restart "$service" </dev/null; then say "reloaded $service"; else say "FAILED to reload $service"; fi
+  done <"$here/services"
+}
+
 missing() {
   while IFS='	' read -r backup path; do cmp -s "$backup" "$path" || echo "$path"; done <"$here/files"
   while IFS='	' read -r address interface _; do is_live "$address" "$interface" || echo "$address"; done <"$here/addresses"
@@ -142,6 +150,7 @@ missing() {
   while IFS='	' read -r address interface; do
     is_live "$address" "$interface" && ! grep -q "^$address	$interface	" "$here/addresses" && echo "$address, added"
   done <"$here/added"
+  while read -r service; do systemctl is-active --quiet "$service" || echo "$service"; done <"$here/services"
   return 0
 }
 
@@ -152,6 +161,7 @@ undo() {
   restore_addresses
   restore_routes
   restore_routes # a gateway may be reached by a route that comes after its own
+  reload_services
   # Transports go before their addresses, or Postfix would send from another one.
   if reload_postfix; then remove_added; left=$(missing); else left="Postfix $(missing)"; fi
   if [ -z "$left" ]; then

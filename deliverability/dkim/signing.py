@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from deliverability.dkim import tables
 from deliverability.dkim.tables import Key, Tables
 from deliverability.errors import MalformedFile, Refused
-from deliverability.plan import Change, EditFile, ReloadService
+from deliverability.plan import EditFile, ReloadService
 from deliverability.postfix.plaintext import SPACE, require_plain
 
 CONF = "/etc/opendkim.conf"
@@ -83,7 +83,7 @@ def key_for(domain: str, selector: str) -> Key:
     return Key(f"{selector}._domainkey.{domain}", domain, selector, key_path(domain, selector))
 
 
-def changes(before: Signing, domain: str, selector: str) -> tuple[Change, ...]:
+def changes(before: Signing, domain: str, selector: str) -> tuple[EditFile | ReloadService, ...]:
     """The lines that sign a domain's mail, the key before what refers to it, then the reload; nothing if it is signed.
 
     Raises MalformedFile, and Refused for a line that says otherwise.

@@ -10,6 +10,9 @@ from enum import StrEnum
 
 from deliverability.finding import Finding, Verdict
 
+SHOWN = 160
+"""Characters of a value in a finding."""
+
 HALF = 2**31
 SPACE = 2**32
 
@@ -110,4 +113,9 @@ def _judge(expected: Expected, answer: Answer, master: int | None, signed: bool)
 def _told(expected: Expected, values: frozenset[str]) -> str:
     """The values, without those beside them that were there before and are to stay."""
     beside = expected.values & (expected.before or frozenset())
-    return " | ".join(sorted(values - beside)) or "nothing"
+    return " | ".join(map(_short, sorted(values - beside))) or "nothing"
+
+
+def _short(value: str) -> str:
+    """Enough to tell it by: a key has 420 characters, and is told for each server."""
+    return value if len(value) <= SHOWN else f"{value[: SHOWN // 2]}...{value[-SHOWN // 4 :]} ({len(value)} characters)"

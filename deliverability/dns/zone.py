@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict
 
@@ -90,9 +90,12 @@ def relative(name: str, zone: str) -> str:
     return bare.removesuffix(f".{origin}")
 
 
-def at(records: Iterable[Record], name: str, kind: str) -> tuple[Record, ...]:
-    """The published records of a relative name and a type: those that are suspended are not."""
-    return tuple(found for found in records if (found.name, found.type) == (name, kind) and not found.suspended)
+def at(
+    records: Iterable[Record], name: str, kind: str, like: Callable[[str], bool] = lambda _: True
+) -> tuple[Record, ...]:
+    """The published records of a relative name and a type, with a value `like` what is meant; none is suspended."""
+    found = (one for one in records if (one.name, one.type) == (name, kind) and not one.suspended)
+    return tuple(one for one in found if like(one.value))
 
 
 def refuse_unwritable(name: str, value: str) -> None:

@@ -28,6 +28,11 @@ _BIND = re.compile(
 )
 
 
+_SIGNED = re.compile(
+    _PREFIX + r"(?P<queue_id>[0-9A-Za-z]{6,}): DKIM-Signature field added \(s=(?P<s>[^,]+), d=(?P<d>[^)]+)\)\s*"
+)
+
+
 @dataclass(frozen=True)
 class Delivery:
     """One attempt for one recipient.
@@ -54,6 +59,12 @@ def deliveries(lines: Iterable[str]) -> Iterator[Delivery]:
         delivery = parse_delivery(line)
         if delivery:
             yield delivery
+
+
+def signatures(lines: Iterable[str], queue_id: str) -> list[tuple[str, str]]:
+    """(d=, s=) of each signature that OpenDKIM says it has added to a message. Source: OpenDKIM 2.11 (run)."""
+    matches = (_SIGNED.fullmatch(line) for line in lines if len(line) <= MAX_LINE)
+    return [(match["d"], match["s"]) for match in matches if match and match["queue_id"] == queue_id]
 
 
 def parse_delivery(line: str) -> Delivery | None:

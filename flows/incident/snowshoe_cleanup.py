@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import State
 
 from deliverability.footprint import planning
 from flows.conduct import conduct
+from flows.guarded import guarding
 from flows.procedure import Run
 from flows.tasks import observe_footprint
 from flows.verification import log_position, verify_footprint
@@ -48,9 +49,9 @@ def cleanup(run: Run) -> None:
     with run.hold() as host:
         now = observe_footprint(run.source, run.moment("after the approval"))
         run.confirm_unchanged(planning.plan(now, run.estate))
-        with run.guard(host) as armed:
+        with guarding(run, host) as change:
             since = log_position(host, run.estate)
-            run.apply(host, armed)
+            change.apply()
 
             # Prove: over a new connection, and at a receiver.
             run.verify(verify_footprint(plan, run.source, since))

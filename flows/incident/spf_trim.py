@@ -52,7 +52,7 @@ def trim(run: Run, merge: bool) -> None:
         now = observe_spf(run.source, run.moment("after the approval"))
         run.confirm_unchanged(spf_plan.plan(now, run.estate, merge))
         with publishing(run, host) as records:
-            records.apply()
+            records.apply(plan.records())
 
             # Prove: at the master, every slave and the resolvers, and by asking as a receiver does.
             run.verify(verify_spf(plan, run.source))

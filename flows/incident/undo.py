@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import State
 
 from deliverability import rollback
 from flows.conduct import conduct
+from flows.guarded import guarding
 from flows.procedure import Run
 from flows.tasks import observe_footprint, observe_past_run
 from flows.verification import log_position, verify_footprint
@@ -53,9 +54,9 @@ def take_back(run: Run, name: str) -> None:
         past = observe_past_run(run.source, past.run, run.moment("after the approval"))
         now = observe_footprint(run.source, run.moment("after the approval"))
         run.confirm_unchanged(rollback.plan(past, now, run.estate))
-        with run.guard(host) as armed:
+        with guarding(run, host) as change:
             since = log_position(host, run.estate)
-            run.apply(host, armed)
+            change.apply()
 
             # Prove: over a new connection, and at a receiver.
             run.verify(verify_footprint(plan, run.source, since, partial(rollback.findings, past)))

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import jsonschema
 import pytest
 
 from deliverability.errors import EstateError
-from deliverability.estate import Estate, load
+from deliverability.estate import Estate, Stream, load
 
 ESTATES = Path(__file__).parents[2] / "estates"
 PERFORMANCEWEST = ESTATES / "performancewest.toml"
@@ -116,13 +117,20 @@ def test_the_estate_holds_the_times_and_thresholds_of_the_runbook() -> None:
     assert [(key.selector, key.bits) for key in estate.domains["send.performancewest.net"].dkim] == [("send", 2048)]
 
 
+def without_lists(value: Any) -> Any:
+    """Streams without the files that the runbook does not name."""
+    if not isinstance(value, Mapping) or not all(isinstance(one, Stream) for one in value.values()):
+        return value
+    return {name: stream.model_copy(update={"watched_senders": ""}) for name, stream in value.items()}
+
+
 def test_the_rehearsal_is_the_same_estate_on_other_hosts() -> None:
     real, rehearsal = load(PERFORMANCEWEST), load(ESTATES / "rehearsal.toml")
     assert rehearsal.rehearsal
     assert rehearsal.gates.unattended
     assert rehearsal.hosts["mta"].address == real.hosts["mta"].address
     for same in ("mta", "streams", "domains", "dns", "mail_admin", "thresholds"):
-        assert getattr(rehearsal, same) == getattr(real, same)
+        assert without_lists(getattr(rehearsal, same)) == getattr(real, same)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +159,10 @@ def test_a_key_like_no_other_is_unknown_without_a_guess(tmp_path: Path) -> None:
     ("text", "fact"),
     [
         ("[gates]\nunattended = true", "gates.unattended is true, but this estate is no rehearsal"),
+        (
+            '[streams.healthcare]\nlistmonk = "listmonk"',
+            "listmonk.listmonk has one From, and its streams have 2 senders",
+        ),
         ("[streams.trucking]\nip = '207.174.124.120'", "streams.trucking.ip 207.174.124.120 is in neither mta.pool"),
         ("[mta]\nhost = 'mat'", "mta.host is 'mat', which is no entry of [hosts]: mta, cp, co"),
         ("[dns]\nmaster = 'ns'", "dns.master is 'ns', which is no entry of [hosts]: mta, cp, co"),

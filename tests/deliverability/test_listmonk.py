@@ -9,7 +9,7 @@ from deliverability.errors import MalformedFile, Refused
 from deliverability.estate import Stream
 from deliverability.finding import Verdict, failed
 from deliverability.listmonk import MASK, Campaign, Instance, Server
-from deliverability.plan import Plan, ReloadService, SetListmonkFrom
+from deliverability.plan import Plan, SetListmonkFrom
 from reports import render
 
 OLD = "Performance West <noreply@performancewest.net>"
@@ -89,8 +89,8 @@ def test_the_right_from_in_force_is_no_change() -> None:
 
 def test_the_right_from_that_is_not_in_force_is_a_reload() -> None:
     (change,) = planned(instance(from_email=NEW, loaded=False))
-    assert isinstance(change, ReloadService)
-    assert change.service == "listmonk@listmonk.service"
+    assert (change.before, change.after) == (NEW, NEW)
+    assert change.why == "it may not have read its settings since they were written"
 
 
 def test_a_running_campaign_is_a_reason() -> None:
@@ -104,7 +104,14 @@ def test_a_server_without_the_reply_to_is_a_reason(reply_to: str) -> None:
     server = Server(host="127.0.0.1", port=25, reply_to=reply_to)
     (reason,) = reasons(instance(servers=(server,)))
     assert "not 'info@performancewest.net'" in reason
-    assert planned(instance(servers=(server,)), STREAM.model_copy(update={"reply_to": ""}))
+    assert reasons(instance(from_email=NEW, servers=(server,))) == (reason,), "also where the From is right"
+
+
+def test_a_server_whose_reply_to_no_stream_wants_is_a_reason() -> None:
+    without = STREAM.model_copy(update={"reply_to": ""})
+    (reason,) = reasons(instance(), without)
+    assert "adds 'info@performancewest.net' as Reply-To, not nothing" in reason
+    assert planned(instance(servers=(Server(host="127.0.0.1", port=25),)), without)
 
 
 @pytest.mark.parametrize("sender", ["", "Performance West", "a@b", "x <a@b.test>\nBcc: y@z.test", "x <a b@c.test>"])

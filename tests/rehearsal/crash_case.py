@@ -46,7 +46,7 @@ class Typed:
     """A run at the command line."""
 
     def __init__(self, desk: Desk, log: Path) -> None:
-        argv = [*CLI, "run", PROCEDURE, "--estate", desk.file, "--unattended"]
+        argv = [*CLI, "run", desk.procedure, "--estate", desk.file, "--unattended"]
         with log.open("w") as said:
             self._process = desk.estate.hub_popen(
                 argv, env=desk.environment, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=said, stderr=said
@@ -78,7 +78,7 @@ class Deployed:
 
     def _create(self) -> UUID:
         with server.client(prefect_home(self._desk.estate.state)) as client:
-            deployment = client.read_deployment_by_name(f"{PROCEDURE}/rehearsal")
+            deployment = client.read_deployment_by_name(f"{self._desk.procedure}/rehearsal")
             parameters: Mapping[str, Any] = {"estate": self._desk.file, "unattended": True}
             return client.create_flow_run_from_deployment(deployment.id, parameters=dict(parameters)).id
 
@@ -132,6 +132,7 @@ class Case:
     blow: Blow
     again: bool = False
     deployed: bool = False
+    procedure: str = PROCEDURE
 
 
 @dataclass(frozen=True)
@@ -185,29 +186,34 @@ class Stage:
         return desk
 
     def _play(self, case: Case, desk: Desk, log: Path) -> Outcome:
-        old = state_of(desk)
+        old = self._state(desk)
         revive(desk)
         run = Deployed(desk) if case.deployed else Typed(desk, log)
-        scene = Scene(desk, run, Traces(desk.mta))
+        scene = Scene(desk, run, Traces(desk.mta, desk.estate.host("cp")))
         reached = reach(scene, case.point)
         struck = time.monotonic()
         case.blow(scene)
         hung = not scene.await_end()
-        note = ""
-        if case.again:
-            note = f"the next run ended with {desk.run('run', '--unattended').returncode}"
+        note = self._again(desk) if case.again else ""
         hung = not until(lambda: settled(scene.seen), LIMIT) or hung
         seconds = time.monotonic() - struck
         run.kill()
         for mend in scene.mends:
             mend()
-        end = until(lambda: self._end(desk, old), PATIENCE) or HALF
+        end = until(lambda: self._end(desk, old, case.again), PATIENCE) or HALF
         mail = all(arrives(desk, port) for port in PORTS)
         if end == HALF or hung or not mail:
             note = f"{note} {evidence(desk, log)}"
         return Outcome(case.kind, case.point.name, reached, end, seconds, hung, mail, note)
 
-    def _end(self, desk: Desk, old: Mapping[str, str]) -> str:
+    def _state(self, desk: Desk) -> dict[str, str]:
+        return state_of(desk)
+
+    def _again(self, desk: Desk) -> str:
+        return f"the next run ended with {desk.run('run', '--unattended').returncode}"
+
+    def _end(self, desk: Desk, old: Mapping[str, str], again: bool) -> str:
+        """OLD, NEW, or "" for what is neither (yet); `again`: another run has been there."""
         now = state_of(desk)
         if now == old:
             return OLD

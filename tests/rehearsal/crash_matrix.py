@@ -13,14 +13,17 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from functools import cache, partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from crash_case import HALF, NEW, OLD, Case, Outcome, Stage
+from crash_dns import PART, SPF_TRIM, SUBDOMAIN_SETUP, PartsStage
 from crash_passes import cases
 
 from estates import started
+from rehearsal import Estate
 
 ESTATES = 4
 """A case is waiting most of the time: so many side by side keep two cores busy."""
@@ -28,7 +31,17 @@ ESTATES = 4
 _STARTING = threading.Lock()
 """One after the other: the start of a Prefect server is what takes most of the machine."""
 
-HEADER = ("what happened", "points", "ended old", "ended new", "half-changed", "hung", "mail stopped", "longest, s")
+HEADER = (
+    "what happened",
+    "points",
+    "ended old",
+    "ended new",
+    "some parts new",
+    "half-changed",
+    "hung",
+    "mail stopped",
+    "longest, s",
+)
 
 
 def table(outcomes: Iterable[Outcome]) -> str:
@@ -41,9 +54,9 @@ def table(outcomes: Iterable[Outcome]) -> str:
 
 
 def _row(kind: str, ended: Sequence[Outcome]) -> tuple[str, ...]:
-    old, new = (sum(one.end == state for one in ended) for state in (OLD, NEW))
+    old, new, part = (sum(one.end == state for one in ended) for state in (OLD, NEW, PART))
     hung, stopped = sum(one.hung for one in ended), sum(not one.mail for one in ended)
-    counts = (len(ended), old, new, len(ended) - old - new, hung, stopped)
+    counts = (len(ended), old, new, part, len(ended) - old - new - part, hung, stopped)
     return kind, *map(str, counts), f"{max(one.seconds for one in ended):.0f}"
 
 
@@ -66,18 +79,25 @@ def _work(waiting: "queue.SimpleQueue[Case]", ended: Ended) -> None:
     with _STARTING:
         estate = started()
     try:
-        stage = Stage(estate)
+        stage = cache(partial(stage_of, estate))
         while True:
-            ended(_outcome(stage, waiting.get_nowait()))
+            case = waiting.get_nowait()
+            ended(_outcome(stage, case))
     except queue.Empty:
         return
     finally:
         estate.stop()
 
 
-def _outcome(stage: Stage, case: Case) -> Outcome:
+def stage_of(estate: Estate, procedure: str) -> Stage:
+    """Where runs of a procedure are hit; what one leaves that nothing hits is seen once for all of them."""
+    subjects = {one.procedure: one for one in (SPF_TRIM, SUBDOMAIN_SETUP)}
+    return PartsStage(estate, subjects[procedure]) if procedure in subjects else Stage(estate)
+
+
+def _outcome(stage: Callable[[str], Stage], case: Case) -> Outcome:
     try:
-        return stage.play(case)
+        return stage(case.procedure).play(case)
     except Exception as error:  # what cannot be judged counts as bad, and does not end the matrix
         return Outcome(case.kind, case.point.name, False, HALF, 0, False, False, repr(error))
 

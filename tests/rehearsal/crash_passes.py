@@ -3,9 +3,11 @@
 import time
 from collections.abc import Iterator, Sequence
 
+import crash_dns
 from crash_case import Blow, Case, Scene, kill_process
 from crash_points import Point, points
 
+from estates import PROCEDURE
 from rehearsal import faults
 
 FOR_GOOD = 40.0
@@ -29,11 +31,11 @@ def kill_the_server(scene: Scene) -> None:
     kill_process(scene.desk, "server")
 
 
-def fault(name: str, seconds: float = 0) -> Blow:
+def fault(name: str, seconds: float = 0, host: str = "mta") -> Blow:
     """The fault, mended after so many seconds; the run goes on meanwhile."""
 
     def blow(scene: Scene) -> None:
-        with faults.find(name).on(scene.desk.estate, "mta"):
+        with faults.find(name).on(scene.desk.estate, host):
             time.sleep(seconds)
 
     return blow
@@ -82,8 +84,30 @@ def cases() -> Iterator[Case]:
     yield from _pass("file system read-only for 20 s", everywhere[::10], fault("read-only", MENDED_AFTER))
     yield from _pass("20 % loss to the end", [ANY_TIME, *everywhere[::16]], until_the_end("loss"))
 
+    for subject in (crash_dns.SPF_TRIM, crash_dns.SUBDOMAIN_SETUP):
+        yield from _dns_passes(subject.procedure)
+
+
+def _dns_passes(procedure: str) -> Iterator[Case]:
+    """Records and the From are written by programs of others: less can be interrupted, they go on by themselves."""
+    everywhere = crash_dns.points(procedure)
+    some = everywhere[::4]
+    yield from _pass(f"{procedure}: flow killed, the guard is awaited", everywhere, kill, procedure=procedure)
+    yield from _pass(f"{procedure}: flow killed, run again", everywhere, kill, again=True, procedure=procedure)
+    yield from _pass(f"{procedure}: cable of the MTA cut for 10 s", some, fault("cut", SHORT_CUT), procedure=procedure)
+    yield from _pass(
+        f"{procedure}: cable of the master cut for 10 s", some, fault("cut", SHORT_CUT, "cp"), procedure=procedure
+    )
+    yield from _pass(f"{procedure}: the MTA restarted", some[1:], restart, procedure=procedure)
+
 
 def _pass(
-    kind: str, where: Sequence[Point], blow: Blow, *, again: bool = False, deployed: bool = False
+    kind: str,
+    where: Sequence[Point],
+    blow: Blow,
+    *,
+    again: bool = False,
+    deployed: bool = False,
+    procedure: str = PROCEDURE,
 ) -> Iterator[Case]:
-    return (Case(kind, point, blow, again, deployed) for point in where)
+    return (Case(kind, point, blow, again, deployed, procedure) for point in where)

@@ -27,10 +27,12 @@ FRESH, NAMED = f"{GUARDS[1:]}/.[0-9]*.new", f"{GUARDS[1:]}/[0-9]*/guard.sh"
 class Traces:
     """What the one run of a rehearsal has left on the host so far, read through the root of the host's pid 1."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, master: Host) -> None:
         self._host = host
         self._root = self._find_root()
-        self._verifying_since = 0.0
+        self._firsts: dict[str, float] = {}
+        self.master = Path(f"/proc/{master.pid}/root")
+        """The root of the DNS master."""
 
     def exists(self, pattern: str) -> bool:
         return self.count(pattern) > 0
@@ -63,11 +65,15 @@ class Traces:
 
     def verified_for(self) -> float:
         """Seconds since the last change was made; 0 before."""
-        if not self._verifying_since:
-            if self.lines() < LINES:
+        return self.since("verifying", lambda: self.lines() >= LINES)
+
+    def since(self, what: str, has_begun: Callable[[], bool]) -> float:
+        """Seconds since something was first seen to have begun; 0 before."""
+        if what not in self._firsts:
+            if not has_begun():
                 return 0
-            self._verifying_since = time.monotonic()
-        return time.monotonic() - self._verifying_since
+            self._firsts[what] = time.monotonic()
+        return time.monotonic() - self._firsts[what]
 
     def _find_root(self) -> Path:
         return Path(f"/proc/{self._host.pid}/root")

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import estates
 from blocks.listmonk import Listmonk
 from blocks.ssh_host import SshHost
 from blocks.ssh_session import Reader, Writer
@@ -13,6 +14,14 @@ from rehearsal import Estate
 
 TRUCKING, HEALTHCARE = "listmonk", "listmonk_hc"
 PORTS = {TRUCKING: 9000, HEALTHCARE: 9001}
+
+
+def shared_estate() -> Estate:
+    """The session's, with an mta as new and both instances up."""
+    made = estates.estate()
+    made.reset()
+    assert made.host("mta").run(["systemctl", "start", "listmonk.target"]).returncode == 0
+    return made
 
 
 def block(estate: Estate, name: str, *, api: bool) -> Listmonk:

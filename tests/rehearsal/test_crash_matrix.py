@@ -40,5 +40,5 @@ def test_the_table_counts_what_is_between_the_two_states() -> None:
         return Outcome("cut", "somewhere", True, end, seconds, hung, mail, "")
 
     played = [outcome("old", 3), outcome("new", 31.4), outcome("half-changed", 5, hung=True, mail=False)]
-    assert table(played).splitlines()[-1] == "| cut | 3 | 1 | 1 | 1 | 1 | 1 | 31 |"
+    assert table(played).splitlines()[-1] == "| cut | 3 | 1 | 1 | 0 | 1 | 1 | 1 | 31 |"
     assert [one.bad for one in played] == [False, False, True]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from estate_probes import until
-from listmonks import HEALTHCARE, TRUCKING, as_before, block, observing, operating, restart, sql, starts
+from listmonks import HEALTHCARE, TRUCKING, as_before, block, observing, operating, restart, shared_estate, sql, starts
 
 from blocks.listmonk import Listmonk
 from blocks.listmonk_sql import PSQL
@@ -13,7 +13,7 @@ from deliverability import listmonk as listmonks
 from deliverability.errors import Conflict, HostError, ReadOnlyViolation, Refused
 from deliverability.estate import load
 from deliverability.finding import failed
-from deliverability.plan import ReloadService, SetListmonkFrom
+from deliverability.plan import SetListmonkFrom
 from rehearsal import Estate
 
 pytestmark = pytest.mark.rehearsal
@@ -33,6 +33,11 @@ RUNNING = (
     "INSERT INTO campaigns (uuid, name, subject, from_email, body, status) "
     "VALUES (gen_random_uuid(), 'going out', '', '', '', 'running')"
 )
+
+
+@pytest.fixture(scope="module")
+def estate() -> Estate:
+    return shared_estate()
 
 
 @pytest.fixture(autouse=True)
@@ -113,10 +118,8 @@ def test_what_died_before_its_reload_is_seen_and_only_reloaded(estate: Estate, n
     found = read(estate, of)
     assert not found.loaded
     (planned,) = listmonks.changes(found, STREAM[name], "mta")
-    assert isinstance(planned, ReloadService)
-    assert planned.service == f"listmonk@{name}.service"
     with operating(estate) as writer:
-        assert of.reload(writer) == "reloaded"
+        assert of.set_from(writer, planned) == "was stored already; reloaded"
     assert read(estate, of).loaded
     assert listmonks.changes(read(estate, of), STREAM[name], "mta") == ()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from estate_probes import until
+from listmonks import shared_estate
 
 from rehearsal import Estate, Host
 
@@ -27,6 +28,11 @@ except urllib.error.HTTPError as error:
     answer = error
 print(json.dumps([answer.status, json.loads(answer.read())]))
 """
+
+
+@pytest.fixture(scope="module")
+def estate() -> Estate:
+    return shared_estate()
 
 
 class Instance:

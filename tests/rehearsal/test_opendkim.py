@@ -6,6 +6,7 @@ import pytest
 from estate_probes import inject, until
 from listmonks import observing, operating
 
+import estates
 from blocks import opendkim
 from blocks.ssh_session import Writer
 from deliverability.dkim import record, signing
@@ -21,6 +22,14 @@ ROOT, MASTER, NOBODY = "performancewest.net", "207.174.124.22", "207.174.124.72"
 KEY = f"/etc/opendkim/keys/{DOMAIN}/{SELECTOR}.private"
 MAIL_LOG = "/var/log/mail.log"
 TABLES = ("/etc/opendkim/KeyTable", "/etc/opendkim/SigningTable")
+
+
+@pytest.fixture(scope="module")
+def estate() -> Estate:
+    """The session's, with an mta as new."""
+    made = estates.estate()
+    made.reset()
+    return made
 
 
 @pytest.fixture

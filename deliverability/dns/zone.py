@@ -10,6 +10,8 @@ from deliverability.dns.spf import lost_spaces
 from deliverability.errors import MalformedFile, Refused
 
 APEX = "@"
+VALUE_LIMIT = 65535
+"""Bytes of one record in DNS (RFC 1035 3.2.1)."""
 LISTING = "v-list-dns-records"
 
 
@@ -107,6 +109,8 @@ def refuse_unwritable(name: str, value: str) -> None:
         reasons.append("quotes and backslashes in a value are dropped or break the zone")
     if not value.isascii() or not value.isprintable():
         reasons.append("a value has printable ASCII characters only")
+    if len(value) > VALUE_LIMIT:
+        reasons.append(f"a value has at most {VALUE_LIMIT} bytes, and this one {len(value)}")
     reasons += [f"character {place} is a space, which gets lost between two strings" for place in lost_spaces(value)]
     if reasons:
         raise Refused(f"{name}: HestiaCP cannot publish this value as it is: {value[:60]}", reasons)

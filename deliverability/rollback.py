@@ -65,7 +65,7 @@ def plan(past: PastRun, now: Footprint, estate: Estate) -> Plan:
     left = [change for change in past.plan.host_changes() if not _is_back(change, now)]
     reasons = (
         *(
-            f"the {change.target} is no part of a footprint, which is all that this undo looks at"
+            f"the {change.target} is no part of a footprint, all that this undo looks at: run the procedure again"
             for change in past.plan.other_changes()
         ),
         *(reason for change in left for reason in _differences(change, past, now, estate)),

@@ -75,7 +75,6 @@ def publishing(run: Run, host: Writer) -> Iterator[Changes[SetRecord]]:
     """Publish records, and keep what was published if all goes well; else publish what was there before."""
     name = dns_master(run.estate)
     way = Way(SshHost.of(name, run.estate.hosts[name]), hestia_dns.apply, _record_by_hand)
-    run.unfinished = bool(run.plan.senders())
     with _forward(run, host, way, "the old records are published again") as made:
         yield made
 
@@ -86,7 +85,6 @@ def renaming(run: Run, host: Writer) -> Iterator[Changes[SetListmonkFrom]]:
     way = Way(run.host, partial(_set_from, run), _from_by_hand)
     with _forward(run, host, way, "each listmonk has the From it had; what was done before it stands") as made:
         yield made
-    run.unfinished = False
 
 
 @contextmanager
@@ -102,7 +100,7 @@ def _forward(run: Run, host: Writer, way: Way[Forward], undone: str) -> Iterator
         raise
     except BaseException as error:
         if run.confirmed:  # what was done within these changes stands, so they have to
-            run.stands(way.back(made.begun), earlier=earlier)
+            run.stands(way.back(made.begun), earlier)
             raise
         if not made.begun:
             raise
@@ -110,7 +108,7 @@ def _forward(run: Run, host: Writer, way: Way[Forward], undone: str) -> Iterator
         raise VerificationFailed(
             f"{words(error)}\n  {undone}", next_step=f"runbook reports {run.record.run}"
         ) from error
-    run.stands(way.back(made.begun), earlier=earlier)
+    run.stands(way.back(made.begun), earlier)
 
 
 def _undo(run: Run, way: Way[Forward], begun: Sequence[Forward], cause: BaseException) -> None:

@@ -70,10 +70,7 @@ def _keep(run: Run, armed: Armed) -> None:
         *(f"ip addr del {new.address}/{new.prefix} dev {new.interface}" for new in plan.added_addresses()[::-1]),
         f"evidence on {run.host.name}: {armed.directory}",
     ]
-    # What an undo looks at are the files and addresses of a cleanup.
-    is_footprint = not plan.other_changes() and set(plan.reloaded()) <= {"postfix"}
-    command = f"runbook undo {run.record.run} --estate {run.source}" if is_footprint else ""
-    run.stands(by_hand, earlier=run.by_hand, command=command)
+    run.stands(by_hand, run.by_hand)
 
 
 def _undo(run: Run, armed: Armed, cause: BaseException) -> bool:

@@ -164,15 +164,24 @@ class Run:
             next_step=f"{self._command}   # a new plan, a new approval",
         )
 
-    def stands(self, by_hand: Iterable[str], *, earlier: tuple[str, ...] = (), command: str = "") -> None:
-        """What was changed so far stands. `by_hand` takes it back, `earlier` what was done before; `command` all of it.
+    @contextmanager
+    def parts(self) -> Iterator[None]:
+        """Around parts that are confirmed one by one: until all are, the run has not done what it was for."""
+        self.unfinished = True
+        yield
+        self.unfinished = False
+
+    def stands(self, by_hand: Iterable[str], earlier: tuple[str, ...]) -> None:
+        """What was changed so far stands. `by_hand` takes it back, `earlier` what was done before.
 
         What was added to `by_hand` since `earlier` was done later, and is taken back first.
         """
         self.confirmed = True
         later = self.by_hand[: len(self.by_hand) - len(earlier)]
         self.by_hand = (*later, *by_hand, *earlier)
-        ways = [command, "or by hand, in this order:"] if command else ["in this order:"]
+        command = f"runbook undo {self.record.run} --estate {self.source}"
+        can_be_undone = self.record.procedure != "undo" or not self.plan.other_changes()
+        ways = [command, "or by hand, in this order:"] if can_be_undone else ["by hand, in this order:"]
         self.record.undo = [*ways, *self.by_hand]
 
     def verify(self, findings: list[Finding]) -> None:

@@ -10,13 +10,15 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import INPUTS, RUN_ID
 from prefect.client.schemas.objects import State, TaskRun
 
-from blocks import guard, host_lock, mta, past_run, spf_look, subdomain_look
+from blocks import forward_look, guard, host_lock, mta, past_run, spf_look, subdomain_look
 from blocks.resolver import PublicResolver
 from blocks.ssh_host import SshHost
 from deliverability.dns.spf_plan import SpfLook
 from deliverability.errors import HostUnreachable
 from deliverability.footprint.observation import Footprint
+from deliverability.plan import Plan
 from deliverability.rollback import PastRun
+from deliverability.rollback_forward import ForwardLook
 from deliverability.subdomain import planning as subdomain
 from deliverability.subdomain.planning import SubdomainLook
 from flows.opening import open_estate
@@ -110,3 +112,12 @@ def observe_past_run(estate: str, run: str, moment: str) -> PastRun:
     opened = open_estate(estate)
     with SshHost.of(opened.mta.host, opened.hosts[opened.mta.host]).observe() as reader:
         return past_run.read(reader, opened, run)
+
+
+@task(**PERSISTED, **RETRIED)
+def observe_forward(estate: str, past: Plan, moment: str) -> ForwardLook:
+    """What there is now of all that a finished run changed, by its plan."""
+    opened = open_estate(estate)
+    master, mta = (SshHost.of(name, opened.hosts[name]) for name in (opened.dns.master, opened.mta.host))
+    with master.observe() as on_master, mta.observe() as on_mta:
+        return forward_look.read(on_master, on_mta, opened, past)

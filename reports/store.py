@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from deliverability.errors import RunbookError
+from deliverability.plan import Plan
+from reports.record import Status
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -65,6 +67,29 @@ def find(run: str) -> Stored:
     if len(found) != 1:
         raise RunbookError(f"{len(found)} reports of a run {run!r}", next_step="runbook reports")
     return found[0]
+
+
+@dataclass(frozen=True)
+class Past:
+    """A run that has done what it was for, and its plan."""
+
+    run: str
+    plan: Plan
+
+
+HOST_REMEMBERS = ("snowshoe-cleanup", "undo")
+"""Procedures whose plans are taken back from what the guard has left on the host."""
+
+
+def plan_of_done(run: str) -> Past | None:
+    """The one run that begins so, if its report is here and is all that remembers its plan: it changed DNS.
+
+    None for any other: that is asked of its host.
+    """
+    found = [stored for stored in find_all() if stored.run.startswith(run)]
+    if len(found) != 1 or found[0].data["status"] != Status.DONE or found[0].data["procedure"] in HOST_REMEMBERS:
+        return None
+    return Past(found[0].run, Plan.model_validate(found[0].data["plan"]))
 
 
 def _write(path: Path, text: str) -> None:

@@ -4,8 +4,8 @@ When     the SPF record lists addresses that do not send: each is one more that 
          list beside little mail looks like snowshoe spam.
 Changes  on the DNS master: the SPF record of the zone and of each sending subdomain, to the smallest that covers
          exactly who sends: the streams and their relays. Refused if anybody else was seen to send.
-Undo     by itself if the proof fails: the old record is published again, under a new serial. Later by hand, as the
-         report says.
+Undo     by itself if the proof fails: the old record is published again, under a new serial. Later by
+         `runbook undo`.
 Needs    SSH to the DNS master as root and to the MTA; every stream of the estate named in its file.
 """
 

@@ -5,7 +5,7 @@ Changes  on the DNS master: SPF, DKIM, MX and DMARC of the subdomain, as far as 
          published is replaced. On the MTA: a key, OpenDKIM's KeyTable and SigningTable, the lists of senders whose
          bounces are counted, and the From of the streams' listmonks. A key that is there is never overwritten.
 Undo     by itself: each part by its own means, the last one first, unless its proof passes. A From that cannot be
-         proved goes back alone, for the parts before it harm nobody. Later by hand, as the report says.
+         proved goes back alone, for the parts before it harm nobody. Later by `runbook undo`.
 Needs    SSH to the DNS master and to the MTA as root; the subdomain and its streams named in the estate file; no
          campaign under way.
 """
@@ -64,21 +64,22 @@ def set_up(run: Run, domain: str, selector: str) -> None:
         run.confirm_unchanged(planning.plan(now, run.estate, what))
         refuse_unsound(host)
 
-        with publishing(run, master) as records:
-            # Names first: mail that is signed before its key is published fails everywhere.
-            records.apply(make_key(run, host).records())
-            run.verify(verify_records(run.source, domain, selector))
+        with run.parts():
+            with publishing(run, master) as records:
+                # Names first: mail that is signed before its key is published fails everywhere.
+                records.apply(make_key(run, host).records())
+                run.verify(verify_records(run.source, domain, selector))
 
-            # Then signing, with the undo armed on the host: a bad table would stop all mail.
-            with guarding(run, host) as change:
-                since = log_position(host, run.estate)
-                change.apply()
-                run.verify(verify_signing(run.source, domain, selector, since))
+                # Then signing, with the undo armed on the host: a bad table would stop all mail.
+                with guarding(run, host) as change:
+                    since = log_position(host, run.estate)
+                    change.apply()
+                    run.verify(verify_signing(run.source, domain, selector, since))
 
-        # Last the From: from now on all mail with it is signed.
-        with renaming(run, host) as senders:
-            senders.apply(plan.senders())
-            run.verify(verify_senders(run.source, domain, selector))
+            # Last the From: from now on all mail with it is signed.
+            with renaming(run, host) as senders:
+                senders.apply(plan.senders())
+                run.verify(verify_senders(run.source, domain, selector))
 
     # Keep: the new files as snapshots, what is left for a person, and the report.
     run.record.open_items += planning.manual(what)

@@ -1,10 +1,13 @@
 """Undo a finished run.
 
 When     a run finished, was confirmed, and turns out to be wrong after all.
-Changes  on the MTA, what that run changed and nothing else: addresses, files and the running Postfix are again as they
-         were before it. Not if one of them was changed since: what differs is named, and nothing is done.
-Undo     by itself within the guard's minutes unless the verification passes; later by undoing this run in its turn.
-Needs    SSH to the MTA as root, and the run's backups as it left them.
+Changes  what that run changed and nothing else: on the MTA addresses, files, the running services and the From of
+         listmonks are again as they were before it, on the DNS master its records. Not if one of them was changed
+         since: what differs is named, and nothing is done.
+Undo     by itself unless the verification passes: on the MTA within the guard's minutes, in DNS under a new serial;
+         later by undoing this run in its turn, or by hand, as its report says.
+Needs    SSH to the MTA as root, and the run's backups as it left them; for a run that changed DNS, SSH to the master
+         and the run's report.
 """
 
 from functools import partial
@@ -12,13 +15,17 @@ from functools import partial
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from deliverability import rollback
+from deliverability import rollback, rollback_forward
 from flows.conduct import conduct
+from flows.forward import publishing, renaming
 from flows.guarded import guarding
 from flows.procedure import Run
-from flows.tasks import observe_footprint, observe_past_run
+from flows.tasks import observe_footprint, observe_forward, observe_past_run
 from flows.verification import log_position, verify_footprint
+from flows.verify_forward import verify_files_back, verify_records_back, verify_senders_back
+from reports import store
 from reports.record import Record
+from reports.store import Past
 
 
 @flow(name="undo", persist_result=True, result_serializer="json", validate_parameters=True)
@@ -29,7 +36,9 @@ def undo(run: str, estate: str = "performancewest", unattended: bool = False) ->
     the rehearsal alone.
     """
     again = f"runbook undo {run}"
-    return conduct(rollback.PROCEDURE, estate, unattended, partial(take_back, name=run), again)
+    forward = store.plan_of_done(run)
+    body = partial(take_back, name=run) if forward is None else partial(take_back_forward, past=forward)
+    return conduct(rollback.PROCEDURE, estate, unattended, body, again)
 
 
 def take_back(run: Run, name: str) -> None:
@@ -64,3 +73,43 @@ def take_back(run: Run, name: str) -> None:
     # Keep: the files that are back as snapshots, and the report.
     run.keep_snapshots()
     return run.finish(rollback.done(past, plan))
+
+
+def take_back_forward(run: Run, past: Past) -> None:
+    # Settle: what a run that died left behind is undone first.
+    run.settle()
+
+    # Look: what there is now of all that the run changed, by the plan in its report. Nothing written.
+    before = observe_forward(run.source, past.plan, run.moment("before the plan"))
+    run.observed(*rollback_forward.summary(past.run, past.plan))
+
+    # Plan: refuses where things have moved on since; the last change is taken back first.
+    plan = run.publish(rollback_forward.plan(past.run, past.plan, before, run.estate))
+    if plan.empty:
+        return run.finish(f"all is as it was before run {past.run}")
+
+    # MANUAL: a person approves exactly this plan, by its digest.
+    run.gate()
+
+    # Change: both hosts ours alone, still the plan that was approved.
+    with run.hold(run.estate.dns.master) as master, run.hold() as host:
+        now = observe_forward(run.source, past.plan, run.moment("after the approval"))
+        run.confirm_unchanged(rollback_forward.plan(past.run, past.plan, now, run.estate))
+
+        # First the From, then signing under a guard, and the records last: each needs what comes after it.
+        with run.parts():
+            with renaming(run, host) as senders:
+                senders.apply(plan.senders())
+                run.verify(verify_senders_back(plan, run.source))
+            if plan.edits():
+                with guarding(run, host) as change:
+                    since = log_position(host, run.estate)
+                    change.apply()
+                    run.verify(verify_files_back(plan, run.source, since))
+            with publishing(run, master) as records:
+                records.apply(plan.records())
+                run.verify(verify_records_back(plan, run.source))
+
+    # Keep: the files that are back as snapshots, and the report.
+    run.keep_snapshots()
+    return run.finish(rollback_forward.done(past.run, plan))

@@ -89,6 +89,16 @@ def test_it_publishes_proves_and_then_there_is_nothing_to_do(desk: Desk) -> None
     assert again.returncode == 0, again.stderr
     assert "nothing to do: the records cover exactly who sends" in again.stdout
 
+    number = serial(desk)
+    undone = desk.run("undo", record["run"], "--unattended")
+    assert undone.returncode == 0, undone.stdout + undone.stderr
+    assert (listing(desk), serial(desk) > number) == (before, True)
+    hestia(desk, "root-spf", "trimmed")
+    edited = listing(desk)
+    again = desk.run("undo", record["run"], "--unattended")
+    assert again.returncode == 0, "what is as the run left it can be taken back again"
+    assert listing(desk) != edited
+
 
 @pytest.mark.parametrize("written", [False, True])
 def test_killed_around_the_write_the_next_run_finishes(desk: Desk, written: bool) -> None:

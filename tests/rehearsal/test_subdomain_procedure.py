@@ -101,6 +101,18 @@ def test_from_nothing_to_signed_mail_and_then_there_is_nothing_to_do(bare: Desk)
     assert again.returncode == 0, again.stderr
     assert f"nothing to do: {SEND} is set up" in again.stdout
 
+    number, run = serial(bare), record["run"]
+    assert record["undo"][0] == f"runbook undo {run} --estate rehearsal"
+    undone = bare.run("undo", run, "--unattended")
+    assert undone.returncode == 0, undone.stdout + undone.stderr
+    assert (records(bare), signing(bare), senders(bare)) == ([], before, OLD)
+    assert serial(bare) > number, "a new serial, no old file"
+    assert bare.shell(f"ls {KEY}").strip() == KEY, "no key is removed"
+    bare.assert_both_streams_flow()
+    done = bare.run("undo", run, "--unattended")
+    assert done.returncode == 0, done.stderr
+    assert f"all is as it was before run {run}" in done.stdout
+
 
 def test_killed_after_each_write_the_next_run_goes_on(bare: Desk) -> None:
     """Three runs are killed, each after one record more; the fourth one ends. HestiaCP ends what it has begun."""

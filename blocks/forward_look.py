@@ -14,7 +14,7 @@ def read(master: Reader, mta: Reader, estate: Estate, past: Plan) -> ForwardLook
     texts = mta.run_all(*(("cat", "--", path) for path in paths)) if paths else []
     return ForwardLook(
         zone=hestia_dns.read(master, estate.dns.zone_owner, estate.dns.zone),
-        keys={key.path: opendkim.known_key(mta, key.path) for key in past.new_keys()},
+        key_records={key.path: opendkim.known_key(mta, key.path) for key in past.new_keys()},
         instances={
             change.instance: Listmonk.of(change.instance, estate.listmonk[change.instance]).read(mta)
             for change in past.senders()

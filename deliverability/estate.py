@@ -60,6 +60,14 @@ class Submission(_Table):
     port: int = Field(25, ge=1, le=65535)
 
 
+class Egress(_Table):
+    """One more address that a stream may send from, after a re-expansion."""
+
+    ip: IPv4Address
+    helo: str = Field(description="PTR and HELO name of `ip`")
+    transport: str = Field(description="master.cf service that sends from it")
+
+
 class Stream(_Table):
     """One kind of mail with its own sending address and identity."""
 
@@ -70,6 +78,7 @@ class Stream(_Table):
     relay: str = ""
     sender: str = Field("", description="From header of its mail")
     reply_to: str = ""
+    more: tuple[Egress, ...] = Field((), description="Addresses it has got back, or is to get back, one at a time")
     envelope: str = Field("", description="Envelope sender for probes; default: the address in `sender`")
     listmonk: str | None = Field(None, description="Its entry of [listmonk]")
     watched_senders: str = Field(
@@ -128,7 +137,7 @@ class Mta(_Table):
     mail_log: str = "/var/log/mail.log"
     rehab_cron: str = "/etc/cron.d/pw-ip-rehab"
     backups: str = Field("/root", description="Directory on the host for backups")
-    warmup_script: str = ""
+    warmup_script: str = Field("", description="Has the transports in use, ALL=(...); one on the host begins with /")
     dormant: Dormant | None = None
 
     def pool_addresses(self) -> frozenset[str]:
@@ -275,6 +284,9 @@ class Estate(_Table):
         for name, stream in self.streams.items():
             if str(stream.ip) not in known:
                 raise ValueError(f"streams.{name}.ip {stream.ip} is in neither mta.pool nor mta.infrastructure")
+            for one in stream.more:
+                if str(one.ip) not in self.mta.pool_addresses():
+                    raise ValueError(f"streams.{name}.more: {one.ip} is not in mta.pool")
             if stream.listmonk is not None and stream.listmonk not in self.listmonk:
                 raise ValueError(f"streams.{name}.listmonk is {stream.listmonk!r}, which is no entry of [listmonk]")
         for name in self.listmonk:
@@ -287,7 +299,7 @@ class Estate(_Table):
 
     def kept_addresses(self) -> frozenset[str]:
         """Addresses that must stay bound: those of the streams and the infrastructure."""
-        streams = {str(stream.ip) for stream in self.streams.values()}
+        streams = {str(ip) for stream in self.streams.values() for ip in (stream.ip, *(one.ip for one in stream.more))}
         return frozenset(streams | {str(address) for address in self.mta.infrastructure})
 
     def senders(self, domain: str) -> dict[str, str]:
@@ -300,11 +312,13 @@ class Estate(_Table):
             if relay is not None:
                 found[str(relay.address)] = f"relay of stream {name}"
             found[str(stream.ip)] = f"stream {name}"
+            found |= {str(one.ip): f"stream {name}, one more address" for one in stream.more}
         return found
 
     def kept_transports(self) -> frozenset[str]:
         streams = {stream.transport for stream in self.streams.values() if stream.transport}
-        return frozenset(streams | set(self.mta.keep_transports))
+        more = {one.transport for stream in self.streams.values() for one in stream.more}
+        return frozenset(streams | more | set(self.mta.keep_transports))
 
 
 def load(path: Path) -> Estate:

@@ -157,7 +157,8 @@ Change = Annotated[HostChange | OtherChange, Field(discriminator="kind")]
 class Plan(BaseModel):
     """What a procedure will do, in this order, and nothing else. `host` is where most of it happens.
 
-    `kept` says in words what stays, for the person who decides; it is no part of the digest.
+    `kept` says in words what stays, for the person who decides; it is no part of the digest. `attested` is what cannot
+    be measured: whoever approves the plan says so in their name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -167,6 +168,7 @@ class Plan(BaseModel):
     host: str
     changes: tuple[Change, ...] = ()
     kept: tuple[str, ...] = ()
+    attested: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -174,11 +176,12 @@ class Plan(BaseModel):
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of the canonical JSON of the procedure, estate, host and changes.
+        """SHA-256 (hex) of the canonical JSON of the procedure, estate, host and changes, and what is attested.
 
         The same observation gives the same digest on every machine: no time, no run, no path of ours is in it.
         """
-        content = self.model_dump(mode="json", include={"procedure", "estate", "host", "changes"})
+        parts = {"procedure", "estate", "host", "changes", *(["attested"] if self.attested else [])}
+        content = self.model_dump(mode="json", include=parts)
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 

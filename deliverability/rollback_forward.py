@@ -20,12 +20,12 @@ PROCEDURE = "undo"
 
 
 class ForwardLook(BaseModel):
-    """What there is now of all that a run changed: `keys` are records of private keys, `files` texts, by path."""
+    """What there is now of all that a run changed: `key_records` are those of private keys, `files` texts, by path."""
 
     model_config = ConfigDict(frozen=True)
 
     zone: Zone
-    keys: Mapping[str, str | None]
+    key_records: Mapping[str, str | None]
     instances: Mapping[str, Instance]
     files: Mapping[str, str]
 
@@ -35,6 +35,11 @@ def plan(run: str, past: Plan, now: ForwardLook, estate: Estate) -> Plan:
 
     Raises Refused with a reason for each thing that has moved on since.
     """
+    if past.added_addresses():
+        raise Refused(
+            f"run {run} gave an address back; it goes as any other that no stream uses",
+            next_step="take it out of `more` of its stream, then: runbook run snowshoe-cleanup; runbook run spf-trim",
+        )
     known = past.with_key(_key(past, now))
     reasons = [
         f"{record.target}: the key it was published for is gone, so that nobody can tell whether it is still this one"
@@ -59,7 +64,7 @@ def plan(run: str, past: Plan, now: ForwardLook, estate: Estate) -> Plan:
 
 def _key(past: Plan, now: ForwardLook) -> str:
     """What was published of the key that the run made; one that is gone cannot be told."""
-    found = [now.keys.get(key.path) for key in past.new_keys()]
+    found = [now.key_records.get(key.path) for key in past.new_keys()]
     return next((record for record in found if record), KNOWN_LATER)
 
 

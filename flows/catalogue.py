@@ -11,12 +11,14 @@ from deliverability.dns import spf_plan
 from deliverability.errors import RunbookError
 from deliverability.footprint import planning
 from deliverability.plan import Plan
+from deliverability.reexpansion import planning as reexpansion
 from deliverability.subdomain import planning as subdomain
+from flows.incident.ip_reexpansion import ip_reexpansion
 from flows.incident.snowshoe_cleanup import snowshoe_cleanup
 from flows.incident.spf_trim import spf_trim
 from flows.incident.subdomain_setup import subdomain_setup
 from flows.opening import open_estate
-from flows.tasks import observe_footprint, observe_spf, observe_subdomain
+from flows.tasks import observe_footprint, observe_reexpansion, observe_spf, observe_subdomain
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,18 @@ def _plan_subdomain_setup(estate: str, domain: str = "", selector: str = "") -> 
     return subdomain.plan(look, open_estate(estate), what)
 
 
+@validate_call
+def _plan_ip_reexpansion(estate: str, address: str = "") -> Plan:
+    what = reexpansion.target(open_estate(estate), address)
+    return reexpansion.plan(observe_reexpansion.fn(estate, address, "plan only"), open_estate(estate), what)
+
+
 PROCEDURES = {
     procedure.name: procedure
     for procedure in (
         Procedure(planning.PROCEDURE, snowshoe_cleanup, _plan_snowshoe_cleanup),
         Procedure(spf_plan.PROCEDURE, spf_trim, _plan_spf_trim),
+        Procedure(reexpansion.PROCEDURE, ip_reexpansion, _plan_ip_reexpansion),
         Procedure(subdomain.PROCEDURE, subdomain_setup, _plan_subdomain_setup),
     )
 }

@@ -180,7 +180,9 @@ class Run:
         later = self.by_hand[: len(self.by_hand) - len(earlier)]
         self.by_hand = (*later, *by_hand, *earlier)
         command = f"runbook undo {self.record.run} --estate {self.source}"
-        can_be_undone = self.record.procedure != "undo" or not self.plan.other_changes()
+        # An undo of what changed DNS is not undone in its turn; an address goes by a cleanup, with all its refusals.
+        plan = self.plan
+        can_be_undone = not plan.other_changes() or (plan.procedure != "undo" and not plan.added_addresses())
         ways = [command, "or by hand, in this order:"] if can_be_undone else ["by hand, in this order:"]
         self.record.undo = [*ways, *self.by_hand]
 

@@ -10,13 +10,15 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import INPUTS, RUN_ID
 from prefect.client.schemas.objects import State, TaskRun
 
-from blocks import forward_look, guard, host_lock, mta, past_run, spf_look, subdomain_look
+from blocks import forward_look, guard, host_lock, mta, past_run, reexpansion_look, spf_look, subdomain_look
 from blocks.resolver import PublicResolver
 from blocks.ssh_host import SshHost
 from deliverability.dns.spf_plan import SpfLook
 from deliverability.errors import HostUnreachable
 from deliverability.footprint.observation import Footprint
 from deliverability.plan import Plan
+from deliverability.reexpansion import planning as reexpansion
+from deliverability.reexpansion.planning import ReexpansionLook
 from deliverability.rollback import PastRun
 from deliverability.rollback_forward import ForwardLook
 from deliverability.subdomain import planning as subdomain
@@ -121,3 +123,14 @@ def observe_forward(estate: str, past: Plan, moment: str) -> ForwardLook:
     master, mta = (SshHost.of(name, opened.hosts[name]) for name in (opened.dns.master, opened.mta.host))
     with master.observe() as on_master, mta.observe() as on_mta:
         return forward_look.read(on_master, on_mta, opened, past)
+
+
+@task(**PERSISTED, **RETRIED)
+def observe_reexpansion(estate: str, address: str, moment: str) -> ReexpansionLook:
+    """One read-only look at the sending host, the zone, and what DNS calls the address that is to come back."""
+    opened = open_estate(estate)
+    what = reexpansion.target(opened, address)
+    master, mta = (SshHost.of(name, opened.hosts[name]) for name in (opened.dns.master, opened.mta.host))
+    with master.observe() as on_master, mta.observe() as on_mta:
+        guard.refuse_unsettled(on_mta)
+        return reexpansion_look.read(on_master, on_mta, opened, what)

@@ -12,6 +12,7 @@ from deliverability.estate import load
 from deliverability.listmonk import Instance
 from deliverability.plan import (
     KNOWN_LATER,
+    AddAddress,
     Change,
     EditFile,
     MakeKey,
@@ -53,7 +54,7 @@ def look(records: dict[str, list[str]], text: str = "a line\n", sender: str = "b
                 for id, (name, value) in enumerate(listed)
             ),
         ),
-        keys={KEY: "v=DKIM1; p=abc"},
+        key_records={KEY: "v=DKIM1; p=abc"},
         instances={
             "listmonk": Instance(name="listmonk", service="x.service", from_email=sender, loaded=True, servers=())
         },
@@ -64,6 +65,13 @@ def look(records: dict[str, list[str]], text: str = "a line\n", sender: str = "b
 def planned(changes: tuple[Change, ...], now: ForwardLook) -> Plan:
     past = Plan(procedure="subdomain-setup", estate="rehearsal", host="mta", changes=changes)
     return rollback_forward.plan("20261126T000000-x", past, now, ESTATE)
+
+
+def test_an_address_that_came_back_is_the_cleanups_to_remove() -> None:
+    came = AddAddress(host="mta", interface="eth0", address="192.0.2.9", prefix=24, label="eth0")
+    with pytest.raises(Refused, match="gave an address back") as refused:
+        planned((SPF, came), look({}))
+    assert "runbook run snowshoe-cleanup" in str(refused.value)
 
 
 WHOLE = {"send": ["v=spf1 -all", "yahoo-verification-key=x"], "s._domainkey": ["v=DKIM1; p=abc"]}
@@ -107,7 +115,7 @@ def test_a_record_and_its_twin_come_back() -> None:
         (look({**WHOLE, "@": ["v=spf1 a -all"]}, text="other\n"), f"{TABLE} was changed since the run"),
         (look({**WHOLE, "@": ["v=spf1 a -all"]}, sender="c@example.com"), "From of listmonk was changed since the run"),
         (
-            look({**WHOLE, "@": ["v=spf1 a -all"]}).model_copy(update={"keys": {KEY: None}}),
+            look({**WHOLE, "@": ["v=spf1 a -all"]}).model_copy(update={"key_records": {KEY: None}}),
             "the key it was published for is gone",
         ),
         (look({**WHOLE, "@": ["v=spf1 a -all"]}).model_copy(update={"files": {}}), f"{TABLE} was changed"),

@@ -1,0 +1,44 @@
+"""The proof of an address that came back: receivers know it before it sends, and the host sends from it as it says."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from blocks import reexpansion_look
+from blocks.dns_servers import DnsServers
+from blocks.resolver import PublicResolver
+from blocks.ssh_host import SshHost
+from deliverability.dns import spf_plan
+from deliverability.dns.spf import remembered
+from deliverability.finding import Finding
+from deliverability.plan import Plan
+from deliverability.reexpansion import planning
+from flows.opening import open_estate
+from flows.tasks import RETRIED
+from flows.verification import bind_warnings, mail, now
+from flows.verify_dns import authoritative, published
+
+
+@task(cache_policy=NO_CACHE, **RETRIED)
+def verify_known(plan: Plan, estate: str) -> list[Finding]:
+    """That all servers show the new SPF records, by which every sender passes, the new address with them."""
+    opened = open_estate(estate)
+    servers = DnsServers.of(opened)
+    shown = published(plan.records(), opened, servers)
+    lookup = remembered(authoritative(servers, PublicResolver.of(opened)))
+    verdicts = spf_plan.verdicts(plan, opened, lookup)
+    return [*shown, *(finding.model_copy(update={"at": now()}) for finding in verdicts)]
+
+
+@task(cache_policy=NO_CACHE, **RETRIED)
+def verify_ready(plan: Plan, estate: str, address: str, since: int) -> list[Finding]:
+    """That the host is ready to send from the address, and that mail on each stream arrives as before."""
+    opened = open_estate(estate)
+    what = planning.target(opened, address)
+    master = SshHost.of(opened.dns.master, opened.hosts[opened.dns.master])
+    with SshHost.of(opened.mta.host, opened.hosts[opened.mta.host]).operate() as host, master.observe() as on_master:
+        after = reexpansion_look.read(on_master, host, opened, what)
+        return [
+            *planning.findings(plan, after, what, now()),
+            *(mail(host, opened, name, stream, since)[0] for name, stream in opened.streams.items()),
+            bind_warnings(host, opened, since),
+        ]

@@ -18,12 +18,14 @@ DATABASE = "prefect.db"
 
 
 def plant(home: Path) -> None:
-    """Put the seed into a home that has no database yet."""
+    """Put the seed into a home that has no database yet. Of several at once the first one wins, whenever it was."""
     if _elsewhere() or (home / DATABASE).exists() or not _seed().exists():
         return
     fresh = home / f"{DATABASE}.{secrets.token_hex(4)}"
-    shutil.copyfile(_seed(), fresh)
-    fresh.replace(home / DATABASE)
+    with suppress(OSError):  # it only saves time; and a database that came to be meanwhile is in use
+        shutil.copyfile(_seed(), fresh)
+        (home / DATABASE).hardlink_to(fresh)
+    fresh.unlink(missing_ok=True)
 
 
 def keep(home: Path) -> None:

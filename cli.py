@@ -4,30 +4,21 @@ Imports stay inside the commands: Prefect reads its settings when it is imported
 """
 
 import dataclasses
-import gc
 import json
 import os
 import sys
-import threading
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from deliverability.errors import Held, RunbookError
+from deliverability.errors import Held
+from deployments import entry
 from reports import terminal
 from reports.terminal import err, out
 
-UsageError: Any = typer.BadParameter.__mro__[1]
-"""Typer's own base of all wrong usage, which it does not export; its exit code 2 would mean "changes pending" here."""
-
-USAGE = 64
 CHANGES_PENDING = 2
 FINDINGS = 6
 AT_A_GATE = 10
-INTERRUPTED = 130
-
-LEAVE_SECONDS = 15.0
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -88,7 +79,7 @@ def plan(
 
     `runbook plan snowshoe-cleanup --estate rehearsal`   `runbook plan spf-trim --set merge=true`
     """
-    _enter(estate)
+    entry.enter(estate)
     from flows import catalogue
     from reports import render
 
@@ -112,7 +103,7 @@ def run(
 
     `runbook run snowshoe-cleanup --estate rehearsal`   `runbook run spf-trim --set merge=true`
     """
-    _enter(estate)
+    entry.enter(estate)
     from deployments import here
     from flows import catalogue
 
@@ -131,7 +122,7 @@ def undo(
 
     `runbook undo 20261125T015131-a0430749 --estate rehearsal`
     """
-    _enter(estate)
+    entry.enter(estate)
     from deployments import here
     from flows.incident.undo import undo as flow
 
@@ -147,7 +138,7 @@ def up(
 
     `runbook up`   `runbook up --port 4300`
     """
-    home = _enter(estate)
+    home = entry.enter(estate)
     from deployments import server
 
     extra = {name: os.environ[name] for name in ("RUNBOOK_REHEARSAL_STATE", "RUNBOOK_VAR") if name in os.environ}
@@ -162,7 +153,7 @@ def down(estate: EstateName = "performancewest") -> int:
 
     `runbook down`
     """
-    home = _enter(estate)
+    home = entry.enter(estate)
     from deployments import server
 
     server.down(home, say=err.print)
@@ -175,7 +166,7 @@ def status(estate: EstateName = "performancewest", as_json: AsJson = False) -> i
 
     `runbook status --json`
     """
-    home = _enter(estate)
+    home = entry.enter(estate)
     from deployments import server
 
     now = server.status(home)
@@ -193,7 +184,7 @@ def approvals(estate: EstateName = "performancewest", as_json: AsJson = False) -
 
     `runbook approvals`   `runbook approvals --estate rehearsal`
     """
-    home = _enter(estate)
+    home = entry.enter(estate)
     from deployments import approvals as waiting_rooms
 
     waiting = waiting_rooms.waiting(home)
@@ -247,7 +238,7 @@ def lock_status(estate: EstateName = "performancewest", as_json: AsJson = False)
 
     `runbook lock status --estate rehearsal`
     """
-    _enter(estate)
+    entry.enter(estate)
     from flows import lock as locks
     from flows.opening import open_estate
 
@@ -270,7 +261,7 @@ def lock_release(
 
     `runbook lock release 20261125T015131-a0430749 --by "Ann Lee" --reason "its laptop is off"`
     """
-    _enter(estate)
+    entry.enter(estate)
     from flows import lock as locks
     from flows.opening import open_estate
 
@@ -322,7 +313,7 @@ def doctor(estate: EstateName = "performancewest", as_json: AsJson = False) -> i
 
     `runbook doctor --estate performancewest`
     """
-    home = _enter(estate)
+    home = entry.enter(estate)
     from deliverability.finding import failed
     from deployments import server
     from flows import doctor as examination
@@ -337,58 +328,12 @@ def doctor(estate: EstateName = "performancewest", as_json: AsJson = False) -> i
 
 
 def main() -> None:
-    """Entry point: every way a command can end, as an exit code."""
-    # Prefect's import makes a million objects that stay: to search them for garbage is a tenth of a command's start.
-    gc.disable()
-    code = _run(sys.argv[1:])
-    # At its exit Prefect tells its server the last events; a server that died meanwhile it would tell for minutes.
-    sys.stdout.flush()
-    leave = threading.Timer(LEAVE_SECONDS, os._exit, [code])
-    leave.daemon = True
-    leave.start()
-    sys.exit(code)
-
-
-def _run(arguments: list[str]) -> int:
-    try:
-        result = typer.main.get_command(app).main(arguments, prog_name="runbook", standalone_mode=False)
-    except UsageError as error:
-        error.show()
-        return USAGE
-    except (typer.Abort, KeyboardInterrupt):
-        err.print("interrupted")
-        return INTERRUPTED
-    except RunbookError as error:
-        from reports.render import visible
-
-        err.print(visible(str(error)), style="red", markup=False)
-        return error.exit_code
-    return result if isinstance(result, int) else 0
-
-
-def _enter(estate: str) -> Path:
-    """The Prefect home that goes with an estate, with this process made ready for it; before Prefect is imported.
-
-    For the rehearsal that includes the way into its network.
-    """
-    from deployments import rehearse as rehearsals
-    from deployments import settings
-
-    if rehearsals.is_one(estate):
-        rehearsals.join()
-        home = rehearsals.prefect_home()
-    else:
-        home = settings.default_home()
-    settings.join(home)
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
-    from flows import progress
-
-    progress.show_warnings()
-    return home
+    """Entry point."""
+    entry.main(app)
 
 
 def _answer(estate: str, run: str, choice: str, digest: str, by: str, reason: str) -> int:
-    home = _enter(estate)
+    home = entry.enter(estate)
     from deployments import approvals as waiting_rooms
 
     waiting_rooms.answer(run, choice, digest, by, reason, home=home)

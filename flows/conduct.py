@@ -92,7 +92,7 @@ def _end_badly(run: Run, error: RunbookError) -> None:
 def _call_for_help(run: Run) -> None:
     """Tell a person what to do, word for word: nobody may be looking at this run."""
     record = run.record
-    title = f"{run.host.name}: undo failed, a person is needed ({record.procedure}, run {record.run})"
+    title = f"{record.estate}: undo failed, a person is needed ({record.procedure}, run {record.run})"
     try:
         count = Notifier.of(run.estate).send(title, "\n".join([record.summary, "", "Do this:", *record.open_items]))
         run.note("tell a person", f"{count} told")

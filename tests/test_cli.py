@@ -11,6 +11,7 @@ import pytest
 import typer
 
 import cli
+from deployments import entry
 from reports import store
 
 ROOT = Path(__file__).parents[1]
@@ -54,7 +55,7 @@ def runbook(var: Path, *arguments: str, code: str = "import cli; cli.main()") ->
 def test_wrong_usage_ends_with_64_and_nothing_on_stdout(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli._run(arguments) == 64
+    assert entry.run(cli.app, arguments) == 64
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "Usage: runbook" in shown.err
@@ -71,7 +72,7 @@ def test_the_installed_command_ends_with_64_too(tmp_path: Path) -> None:
 
 
 def test_the_help_lists_every_command_of_the_runbook(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli._run(["--help"]) == 0
+    assert entry.run(cli.app, ["--help"]) == 0
     shown = capsys.readouterr().out
     assert {"rehearse", "plan", "run", "up", "down", "status", "approvals", "approve", "reject"} <= set(COMMANDS)
     assert all(f" {command} " in shown for command in COMMANDS)
@@ -79,13 +80,13 @@ def test_the_help_lists_every_command_of_the_runbook(capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_every_command_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli._run([command, "--help"]) == 0
+    assert entry.run(cli.app, [command, "--help"]) == 0
     description = capsys.readouterr().out.partition("Usage:")[2].partition("\n")[2].partition("╭")[0]
     assert f"runbook {command}" in description
 
 
 def test_the_schema_is_json_and_a_schema(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli._run(["schema"]) == 0
+    assert entry.run(cli.app, ["schema"]) == 0
     shown = capsys.readouterr()
     schema = json.loads(shown.out)
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -97,13 +98,13 @@ def test_without_reports_the_list_is_empty_and_says_where_it_looked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RUNBOOK_VAR", str(tmp_path))
-    assert cli._run(["reports"]) == 0
+    assert entry.run(cli.app, ["reports"]) == 0
     shown = capsys.readouterr()
     assert shown.out == ""
     assert f"no reports in {tmp_path / 'reports'} yet" in shown.err.replace("\n", "")
-    assert cli._run(["reports", "--json"]) == 0
+    assert entry.run(cli.app, ["reports", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"schema": 1, "reports": []}
-    assert cli._run(["reports", "20260623"]) == 1
+    assert entry.run(cli.app, ["reports", "20260623"]) == 1
     assert "next: runbook reports" in capsys.readouterr().err
 
 
@@ -113,11 +114,11 @@ def test_a_report_is_listed_and_shown(
     monkeypatch.setenv("RUNBOOK_VAR", str(tmp_path))
     data = {"schema": 1, "procedure": "snowshoe-cleanup", "estate": "rehearsal", "status": "done"}
     store.save("snowshoe-cleanup", "20260623T100000-1a2b", "# the report\n", data)
-    assert cli._run(["reports"]) == 0
+    assert entry.run(cli.app, ["reports"]) == 0
     assert capsys.readouterr().out.startswith("20260623T100000-1a2b  snowshoe-cleanup  rehearsal  done  ")
-    assert cli._run(["reports", "20260623"]) == 0
+    assert entry.run(cli.app, ["reports", "20260623"]) == 0
     assert capsys.readouterr().out == "# the report\n"
-    assert cli._run(["reports", "20260623", "--json"]) == 0
+    assert entry.run(cli.app, ["reports", "20260623", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == data
 
 
@@ -149,5 +150,5 @@ def test_an_interrupt_is_no_success(monkeypatch: pytest.MonkeyPatch, capsys: pyt
         raise KeyboardInterrupt
 
     monkeypatch.setattr(typer.main, "get_command", stop)
-    assert cli._run(["schema"]) == 130
+    assert entry.run(cli.app, ["schema"]) == 130
     assert "interrupted" in capsys.readouterr().err

@@ -83,7 +83,7 @@ def test_an_undo_that_fails_tells_a_person_word_for_word_and_the_host_goes_on_tr
     assert record["status"] == "undo failed, a person is needed"
     words = f"cat {GUARDS}/{record['run']}/undo.log; sh {GUARDS}/{record['run']}/guard.sh undo"
     message = json.loads(told.read_text())
-    assert message["title"] == f"mta: undo failed, a person is needed (snowshoe-cleanup, run {record['run']})"
+    assert message["title"] == f"rehearsal: undo failed, a person is needed (snowshoe-cleanup, run {record['run']})"
     for place in (message["message"], err, "\n".join(record["open_items"])):
         assert words in place
     assert "FAILED to reload Postfix" in message["message"]

@@ -163,11 +163,9 @@ def command(arguments: list[str], environment: dict[str, str], files: Sequence[i
 
 if __name__ == "__main__":
     import cli
-    from deployments import rehearse, settings
+    from deployments import entry
 
-    rehearse.join()
-    settings.join(rehearse.prefect_home())
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
+    entry.enter("rehearsal")
     from deployments import approvals, here, server  # noqa: F401 - this is what it is for
     from flows import catalogue, lock  # noqa: F401
 

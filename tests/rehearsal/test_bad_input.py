@@ -242,7 +242,7 @@ def test_a_rehearsal_that_does_not_run(shared: Desk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["plan", "snow-cleanup"], ["no procedure 'snow-cleanup'", "name one of: snowshoe-cleanup"]),
+        (["plan", "snow-cleanup"], ["no procedure 'snow-cleanup'", "name one of: ", "snowshoe-cleanup"]),
         (["reports", "20990101"], ["0 reports of a run '20990101'", "runbook reports"]),
     ],
 )

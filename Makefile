@@ -26,7 +26,7 @@ rehearse: setup rehearsal ## run the snowshoe cleanup, or PROCEDURE=spf-trim or 
 	@$(BIN)/runbook rehearse $(PROCEDURE)
 
 test: lint able ## format, lint, types, and all tests that this machine can run
-	@$(BIN)/pytest -n 2 --dist loadfile --durations 20
+	@$(BIN)/pytest -n 3 --dist loadfile --durations 20
 
 lint: setup
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy

@@ -25,7 +25,7 @@ from crash_passes import cases
 from estates import started
 from rehearsal import Estate
 
-ESTATES = 4
+ESTATES = 6
 """A case is waiting most of the time: so many side by side keep two cores busy."""
 
 _STARTING = threading.Lock()

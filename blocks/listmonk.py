@@ -18,8 +18,7 @@ from blocks import listmonk_sql
 from blocks.ssh_host import resolve_file
 from blocks.ssh_http import Answer
 from blocks.ssh_session import Reader, Writer
-from deliverability import estate as estates
-from deliverability import listmonk
+from deliverability import estate_tables, listmonk
 from deliverability.errors import Conflict, HostError, HostUnreachable, MalformedFile
 from deliverability.listmonk import FROM, Instance
 from deliverability.plan import SetListmonkFrom
@@ -46,7 +45,7 @@ class Listmonk(Block):
     api_token: str = Field("", description="file:PATH of the token")
 
     @classmethod
-    def of(cls, name: str, instance: estates.Listmonk) -> Self:
+    def of(cls, name: str, instance: estate_tables.Listmonk) -> Self:
         """The block of one entry of the estate's [listmonk]."""
         return cls(name=name, **instance.model_dump())
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from blocks.ssh_host import resolve_file
 from blocks.ssh_session import Reader, Writer
 from deliverability.errors import HostError
-from deliverability.estate import Probe, Stream
+from deliverability.estate_tables import Probe, Stream
 from deliverability.postfix import mail_log
 
 TOKEN_HEADER = "X-Runbook-Probe"  # noqa: S105

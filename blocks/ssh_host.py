@@ -17,7 +17,7 @@ from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
 from blocks.ssh_session import COMMAND_SECONDS, CONNECT_SECONDS, Reader, Writer
-from deliverability import estate as estates
+from deliverability import estate_tables
 from deliverability.errors import HostError, HostKeyMismatch, HostUnreachable
 
 KEEPALIVE_SECONDS = 5
@@ -48,7 +48,7 @@ class SshHost(Block):
     passphrase: SecretStr | None = None
 
     @classmethod
-    def of(cls, name: str, host: estates.Host) -> Self:
+    def of(cls, name: str, host: estate_tables.Host) -> Self:
         """The block of one entry of the estate's [hosts]."""
         return cls(
             name=name, address=str(host.address), port=host.port, user=host.user, key=host.key, host_key=host.host_key

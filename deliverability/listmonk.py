@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from deliverability.errors import MalformedFile, Refused
-from deliverability.estate import Stream
+from deliverability.estate_tables import Stream
 from deliverability.finding import Finding, Verdict, judged
 from deliverability.plan import SetListmonkFrom
 

@@ -12,7 +12,8 @@ from blocks.resolver import PublicResolver
 from blocks.ssh_host import SshHost
 from blocks.ssh_session import Reader, Writer
 from deliverability.errors import HostError
-from deliverability.estate import Estate, Probe, Stream
+from deliverability.estate import Estate
+from deliverability.estate_tables import Probe, Stream
 from deliverability.finding import Finding, Verdict
 from deliverability.footprint import proof
 from deliverability.footprint.observation import Footprint

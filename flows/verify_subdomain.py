@@ -19,7 +19,8 @@ from deliverability.dns import spf, zone
 from deliverability.dns.spf import Lookup, remembered
 from deliverability.dns.zone import Zone
 from deliverability.errors import Refused
-from deliverability.estate import Estate, Stream
+from deliverability.estate import Estate
+from deliverability.estate_tables import Stream
 from deliverability.finding import Finding, Verdict, judged
 from deliverability.subdomain import planning, records
 from deliverability.subdomain.planning import Target

@@ -15,7 +15,8 @@ from deliverability.dns import spf, zone
 from deliverability.dns.spf import Mechanism, Spf
 from deliverability.dns.zone import Zone
 from deliverability.errors import Refused, RunbookError
-from deliverability.estate import Egress, Estate, Stream
+from deliverability.estate import Estate
+from deliverability.estate_tables import Egress, Stream
 from deliverability.finding import Finding, judged
 from deliverability.footprint.observation import Footprint, HostFile
 from deliverability.network import interfaces

@@ -15,7 +15,8 @@ from deliverability.dkim.signing import Signing
 from deliverability.dns import spf, zone
 from deliverability.dns.zone import Zone
 from deliverability.errors import Refused, RunbookError, SpfError
-from deliverability.estate import Domain, Estate, Stream
+from deliverability.estate import Estate
+from deliverability.estate_tables import Domain, Stream
 from deliverability.listmonk import Instance
 from deliverability.plan import Change, EditFile, MakeKey, Plan, ReloadService, SetListmonkFrom
 from deliverability.subdomain import records

@@ -12,7 +12,7 @@ from deliverability.dkim.record import DkimError
 from deliverability.dns import spf, zone
 from deliverability.dns.zone import Record, Zone
 from deliverability.errors import RunbookError
-from deliverability.estate import Domain
+from deliverability.estate_tables import Domain
 from deliverability.plan import KNOWN_LATER, SetRecord
 
 MX_PRIORITY = 10

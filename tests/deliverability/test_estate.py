@@ -10,7 +10,8 @@ import jsonschema
 import pytest
 
 from deliverability.errors import EstateError
-from deliverability.estate import Estate, Stream, load
+from deliverability.estate import Estate, load
+from deliverability.estate_tables import Stream
 
 ESTATES = Path(__file__).parents[2] / "estates"
 PERFORMANCEWEST = ESTATES / "performancewest.toml"

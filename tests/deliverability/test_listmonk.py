@@ -6,7 +6,7 @@ import pytest
 
 from deliverability import listmonk
 from deliverability.errors import MalformedFile, Refused
-from deliverability.estate import Stream
+from deliverability.estate_tables import Stream
 from deliverability.finding import Verdict, failed
 from deliverability.listmonk import MASK, Campaign, Instance, Server
 from deliverability.plan import Plan, SetListmonkFrom

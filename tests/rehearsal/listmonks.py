@@ -8,7 +8,7 @@ import estates
 from blocks.listmonk import Listmonk
 from blocks.ssh_host import SshHost
 from blocks.ssh_session import Reader, Writer
-from deliverability.estate import Listmonk as Entry
+from deliverability.estate_tables import Listmonk as Entry
 from estates import in_network_of
 from rehearsal import Estate
 

@@ -7,7 +7,8 @@ import pytest
 
 from deliverability.dns.zone import Record, Zone
 from deliverability.errors import EstateError, Refused
-from deliverability.estate import Egress, Estate, load
+from deliverability.estate import Estate, load
+from deliverability.estate_tables import Egress
 from deliverability.finding import failed
 from deliverability.footprint import planning as cleanup
 from deliverability.footprint.observation import HostFile

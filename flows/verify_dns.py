@@ -27,7 +27,7 @@ from flows.verification import now
 
 @task(cache_policy=NO_CACHE, **RETRIED)
 def verify_spf(plan: Plan, estate: str) -> list[Finding]:
-    """That all servers show the new records, and what a receiver concludes for each sender and each that went."""
+    """That all servers show the plan's records, and what a receiver concludes for each sender and each that went."""
     opened = open_estate(estate)
     servers = DnsServers.of(opened)
     shown = published(plan.records(), opened, servers)

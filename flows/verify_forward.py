@@ -1,20 +1,15 @@
-"""The proof that a run is taken back which changed records or a From."""
+"""The proof that a run is taken back which changed files or a From. That its records are is verify_dns.py's."""
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from blocks.dns_servers import DnsServers
 from blocks.listmonk import Listmonk
-from blocks.resolver import PublicResolver
 from blocks.ssh_host import SshHost
-from deliverability.dns import spf_plan
-from deliverability.dns.spf import remembered
 from deliverability.finding import Finding, judged
 from deliverability.plan import Plan
 from flows.opening import open_estate
 from flows.tasks import RETRIED
 from flows.verification import bind_warnings, mail, now
-from flows.verify_dns import authoritative, published
 
 
 @task(cache_policy=NO_CACHE, **RETRIED)
@@ -44,14 +39,3 @@ def verify_files_back(plan: Plan, estate: str, since: int) -> list[Finding]:
             *(mail(host, opened, name, stream, since)[0] for name, stream in opened.streams.items()),
             bind_warnings(host, opened, since),
         ]
-
-
-@task(cache_policy=NO_CACHE, **RETRIED)
-def verify_records_back(plan: Plan, estate: str) -> list[Finding]:
-    """That all servers show the old records, and what a receiver concludes from an SPF record that came back."""
-    opened = open_estate(estate)
-    servers = DnsServers.of(opened)
-    shown = published(plan.records(), opened, servers)
-    lookup = remembered(authoritative(servers, PublicResolver.of(opened)))
-    verdicts = spf_plan.verdicts(plan, opened, lookup)
-    return [*shown, *(finding.model_copy(update={"at": now()}) for finding in verdicts)]

@@ -1,32 +1,16 @@
-"""The proof of an address that came back: receivers know it before it sends, and the host sends from it as it says."""
+"""The proof of an address that came back: the host sends from it. That receivers know it is verify_dns.py's."""
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from blocks import reexpansion_look
-from blocks.dns_servers import DnsServers
-from blocks.resolver import PublicResolver
 from blocks.ssh_host import SshHost
-from deliverability.dns import spf_plan
-from deliverability.dns.spf import remembered
 from deliverability.finding import Finding
 from deliverability.plan import Plan
 from deliverability.reexpansion import planning
 from flows.opening import open_estate
 from flows.tasks import RETRIED
 from flows.verification import bind_warnings, mail, now
-from flows.verify_dns import authoritative, published
-
-
-@task(cache_policy=NO_CACHE, **RETRIED)
-def verify_known(plan: Plan, estate: str) -> list[Finding]:
-    """That all servers show the new SPF records, by which every sender passes, the new address with them."""
-    opened = open_estate(estate)
-    servers = DnsServers.of(opened)
-    shown = published(plan.records(), opened, servers)
-    lookup = remembered(authoritative(servers, PublicResolver.of(opened)))
-    verdicts = spf_plan.verdicts(plan, opened, lookup)
-    return [*shown, *(finding.model_copy(update={"at": now()}) for finding in verdicts)]
 
 
 @task(cache_policy=NO_CACHE, **RETRIED)

@@ -21,7 +21,8 @@ from flows.guarded import guarding
 from flows.procedure import Run
 from flows.tasks import observe_reexpansion
 from flows.verification import log_position
-from flows.verify_reexpansion import verify_known, verify_ready
+from flows.verify_dns import verify_spf
+from flows.verify_reexpansion import verify_ready
 from reports.record import Record
 
 
@@ -62,7 +63,7 @@ def expand(run: Run, address: str) -> None:
         with run.parts(), publishing(run, master) as records:
             # Receivers first: mail from an address that SPF does not know yet harms at once.
             records.apply(plan.records())
-            run.verify(verify_known(plan, run.source))
+            run.verify(verify_spf(plan, run.source))
 
             # Then the host, the warm-up script last, with the undo armed.
             with guarding(run, host) as change:

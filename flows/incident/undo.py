@@ -22,7 +22,8 @@ from flows.guarded import guarding
 from flows.procedure import Run
 from flows.tasks import observe_footprint, observe_forward, observe_past_run
 from flows.verification import log_position, verify_footprint
-from flows.verify_forward import verify_files_back, verify_records_back, verify_senders_back
+from flows.verify_dns import verify_spf
+from flows.verify_forward import verify_files_back, verify_senders_back
 from reports import store
 from reports.record import Record
 from reports.store import Past
@@ -108,7 +109,7 @@ def take_back_forward(run: Run, past: Past) -> None:
                     run.verify(verify_files_back(plan, run.source, since))
             with publishing(run, master) as records:
                 records.apply(plan.records())
-                run.verify(verify_records_back(plan, run.source))
+                run.verify(verify_spf(plan, run.source))
 
     # Keep: the files that are back as snapshots, and the report.
     run.keep_snapshots()

@@ -4,6 +4,7 @@
     ├── EstateError                           the estate file
     ├── MalformedFile                         a file on a host that cannot be understood
     ├── SpfError                              an SPF record for which receivers answer permerror
+    ├── BadReport                             a DMARC report, or the mail it came in, that cannot be used
     ├── LookupFailed                          a question to DNS that has no answer now
     ├── HostError                             a host that cannot be worked with
     │   ├── HostUnreachable                       no connection, or it died
@@ -15,6 +16,10 @@
     │   ├── RehearsalUnavailable                  this machine cannot run it
     │   ├── HostFailed                            one of its hosts died, or was not ready in time
     │   └── NotIsolated                           this network has, or may have, a way out to the real one
+    ├── StoreError                            the store of DMARC reports
+    │   └── StoreAway                             it does not answer now
+    ├── MailboxError                          a mailbox that cannot be read
+    │   └── MailboxAway                           it does not answer now
     ├── ServerError                           the local Prefect server
     ├── NotificationFailed                    a person who is needed could not be told
     ├── GateError                             an answer to a gate that cannot be taken
@@ -30,6 +35,9 @@ A message is at most three parts: the fact, the limit it met, and the next comma
 """
 
 from collections.abc import Sequence
+
+FINDINGS = 6
+"""Exit code of a check that found something: no error, the run did what it is there for."""
 
 
 class RunbookError(Exception):
@@ -73,6 +81,10 @@ class MalformedFile(RunbookError):
 
 class SpfError(RunbookError):
     """An SPF record for which every receiver answers permerror, as if none were there. The fact names the term."""
+
+
+class BadReport(RunbookError):
+    """A DMARC report, or the mail that it came in, cannot be used. The fact says why; what was dropped is kept raw."""
 
 
 class LookupFailed(RunbookError):
@@ -121,6 +133,22 @@ class NotIsolated(RehearsalError):
 
 class ServerError(RunbookError):
     """The local Prefect server cannot be started or reached."""
+
+
+class StoreError(RunbookError):
+    """The store of DMARC reports cannot be used."""
+
+
+class StoreAway(StoreError):
+    """It does not answer, or has no room: it may in a while."""
+
+
+class MailboxError(RunbookError):
+    """A mailbox cannot be used, or refuses the login."""
+
+
+class MailboxAway(MailboxError):
+    """It does not answer: it may in a while."""
 
 
 class NotificationFailed(RunbookError):

@@ -56,6 +56,18 @@ def verdicts(message: bytes, peer: str = "192.0.2.1", mail_from: str = f"news@{D
     return [str(finding.verdict) for finding in judge(message, peer, mail_from).values()]
 
 
+def test_no_more_than_the_topmost_signatures_are_checked() -> None:
+    asked: list[str] = []
+
+    def counting(name: str, kind: str) -> Sequence[str]:
+        asked.append(name)
+        return lookup(name, kind)
+
+    message = signed().removesuffix(MESSAGE) * 1_000 + MESSAGE
+    assert len(authentication.signatures(message, counting)) == authentication.SIGNATURES
+    assert len(asked) == authentication.SIGNATURES
+
+
 def test_signed_and_from_the_right_address() -> None:
     found = judge(signed())
     assert {str(finding.verdict) for finding in found.values()} == {"ok"}

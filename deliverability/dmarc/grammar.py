@@ -1,0 +1,51 @@
+"""The elements of an aggregate report that are read, and where they may stand; every other one is passed over.
+
+One tree for the classic schema (RFC 7489 appendix C) and dmarc-2.0 (RFC 9990): reporters mix them, with and without
+their namespaces.
+"""
+
+from collections.abc import Mapping
+
+
+class Node(dict[str, "Node"]):
+    """An element: its children by name, and either the name of its text or of what is to be done at its end."""
+
+    __slots__ = ("at_end", "keep")
+
+    def __init__(self, children: "Mapping[str, Node] | None" = None, *, keep: str = "", at_end: str = "") -> None:
+        super().__init__(children or {})
+        self.keep = keep
+        self.at_end = at_end
+
+
+def _leaves(prefix: str, *names: str) -> dict[str, Node]:
+    return {name: Node(keep=prefix + name) for name in names}
+
+
+POLICY = ("domain", "p", "sp", "np", "adkim", "aspf", "pct", "fo", "testing", "discovery_method")
+
+_REASON = Node(_leaves("reason.", "type", "comment"), at_end="reason")
+_EVALUATED = Node({"reason": _REASON, **_leaves("", "disposition"), **_leaves("aligned.", "dkim", "spf")})
+_ROW = Node({"policy_evaluated": _EVALUATED, **_leaves("", "source_ip", "count")})
+_IDENTIFIERS = Node(_leaves("", "header_from", "envelope_from", "envelope_to"))
+_DKIM = Node(_leaves("dkim.", "domain", "selector", "result"), at_end="dkim")
+_SPF = Node(_leaves("spf.", "domain", "scope", "result"), at_end="spf")
+_RECORD = Node(
+    {
+        "row": _ROW,
+        "identifiers": _IDENTIFIERS,
+        "identities": _IDENTIFIERS,
+        "auth_results": Node({"dkim": _DKIM, "spf": _SPF}),
+    },
+    at_end="record",
+)
+_METADATA = Node(
+    {
+        "date_range": Node(_leaves("", "begin", "end")),
+        **_leaves("", "org_name", "email", "report_id", "error", "generator"),
+    },
+    at_end="metadata",
+)
+_POLICY = Node(_leaves("policy.", *POLICY), at_end="policy")
+
+FEEDBACK = Node({"report_metadata": _METADATA, "policy_published": _POLICY, "record": _RECORD}, at_end="feedback")

@@ -7,17 +7,17 @@ import dataclasses
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from deliverability.errors import Held
+from deliverability.errors import FINDINGS, Held
 from deployments import entry
 from reports import terminal
 from reports.terminal import err, out
 
 CHANGES_PENDING = 2
-FINDINGS = 6
 AT_A_GATE = 10
 
 app = typer.Typer(
@@ -293,6 +293,25 @@ def reports(
     if not found:
         err.print(f"no reports in {store.var() / 'reports'} yet")
     return 0
+
+
+@app.command()
+def dmarc(
+    paths: Annotated[list[Path], typer.Argument(help="Reports, mails, mboxes, maildirs, or folders with any of them")],
+) -> int:
+    """Read DMARC reports in files and show who sends in whose name, as Markdown. Exit 6 if some cannot be used.
+
+    No estate is needed, and nothing is stored. Charts are in it when it goes to a file.
+
+    `runbook dmarc ~/Downloads/*.xml.gz`   `runbook dmarc ~/Maildir > dmarc.md`
+    """
+    from flows import dmarc_files
+    from reports import dmarc as reports
+
+    with terminal.counting("reading") as progress:
+        found = dmarc_files.report(paths, progress, pictures=not sys.stdout.isatty())
+    print(reports.markdown(found), end="")
+    return FINDINGS if found.all_unusable or found.dropped else 0
 
 
 @app.command()

@@ -25,14 +25,19 @@ DIFF_LIMIT = 60_000
 """Characters of one diff in a report: the plan also stands in the Resume form, which should stay readable."""
 
 
+def template(name: str) -> jinja2.Template:
+    """A template of reports/templates, with the filters that escape what is remote."""
+    return _environment().get_template(name)
+
+
 def plan_markdown(plan: Plan) -> str:
     """The plan as a person reads it before deciding: a summary, every item, and the diffs."""
-    return _environment().get_template("plan.md.j2").render(plan=plan).strip() + "\n"
+    return template("plan.md.j2").render(plan=plan).strip() + "\n"
 
 
 def report_markdown(record: Record) -> str:
     """The report of one run."""
-    return _environment().get_template("report.md.j2").render(record=record, plan=record.plan).strip() + "\n"
+    return template("report.md.j2").render(record=record, plan=record.plan).strip() + "\n"
 
 
 def difference(before: Plan, after: Plan) -> str:
@@ -107,6 +112,8 @@ def fenced(text: str, language: str = "") -> str:
 def cell(text: object) -> str:
     """Text for a table cell or a line of prose: one line, nothing in it is Markdown or HTML."""
     escaped = re.sub(r"([\\`*_{}\[\]<>|#!~])", r"\\\1", _flat(text).replace("&", "&amp;"))
+    # Of these GitHub's Markdown, and Prefect's, makes links by itself: www.example.com, http://example.com, a@b.example
+    escaped = re.sub(r"(?i)(?<=www)(\.)|(:)(?=//)|(?<=\S)(@)(?=\S)", lambda found: "\\" + found[0], escaped)
     # These begin a list, a rule or a heading, but only at the start of a line.
     return re.sub(r"^(\d{0,9})([-+=.)])(?= |[-=]*$)", r"\1\\\2", escaped)
 

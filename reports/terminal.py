@@ -4,11 +4,15 @@ As in cli.py, imports wait until something is shown.
 """
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from deliverability.finding import Finding
     from reports.record import Record
 
@@ -41,6 +45,15 @@ def show(findings: "list[Finding]") -> None:
         out.print(visible(f"{finding.check}: {finding.observed}{where}"), markup=False, highlight=False)
         if finding.fix:
             out.print(visible(f"{'':<15}next: {finding.fix}"), markup=False, highlight=False)
+
+
+@contextmanager
+def counting(what: str) -> "Iterator[Callable[[int, str], None]]":
+    """A line that counts, on stderr, if a person may be looking."""
+    from reports.render import visible
+
+    with err.status(what) as line:
+        yield lambda count, name: line.update(f"{what} {count}: {escape(visible(name))}")
 
 
 def show_json(data: dict[str, Any]) -> None:

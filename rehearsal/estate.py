@@ -183,6 +183,15 @@ class Estate(RunningEstate):
                 names = (name if spec.port == 22 else f"[{name}]:{spec.port}" for name in spec.ssh)
                 lines.append(f"{','.join(names)} {kind} {key}\n")
         (self.state / "known_hosts").write_text("".join(lines))
+        self._write_login()
+
+    def _write_login(self) -> None:
+        """Of the mailbox of DMARC reports, as the operator's .env has it."""
+        password = (self.state / "keys" / "dmarc-password").read_text().strip()
+        login = {"HOST": "207.174.124.15", "PORT": "993", "USER": "dmarc@performancewest.net", "PASS": password}
+        file = self.state / "keys" / "dmarc.env"
+        file.touch(0o600)
+        file.write_text("".join(f"DMARC_IMAP_{name}={value}\n" for name, value in login.items()))
 
     def _start_machines(self, claim: Claim) -> None:
         for spec in self._world.hosts.values():
@@ -207,6 +216,11 @@ class Estate(RunningEstate):
                 machine.add(f"{folder}/send.private", (keys / "send.private").read_text(), 0o600)
                 machine.add(f"{folder}/send.txt", (keys / "send.txt").read_text(), 0o600)
                 machine.add("etc/listmonk/token", (keys / "listmonk-token").read_text(), 0o600)
+            case "co":
+                password = (keys / "dmarc-password").read_text().strip()
+                machine.add("etc/dovecot/users", f"dmarc@performancewest.net:{{PLAIN}}{password}\n", 0o600)
+                machine.add("etc/dovecot/co.crt", (keys / "co.crt").read_text())
+                machine.add("etc/dovecot/co.key", (keys / "co.key").read_text(), 0o600)
             case "cp":
                 machine.add("usr/local/hestia/dkim-send.txt", (keys / "send.txt").read_text())
                 for file in keys.glob("Kperformancewest.net.*"):

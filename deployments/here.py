@@ -27,8 +27,10 @@ def run(flow: Flow[Any, Any], estate: str, unattended: bool, say: Callable[[str]
     alone = "PREFECT_API_URL" not in os.environ
     if alone:
         say("Prefect starts for this run alone, about 10 s (`runbook up` keeps one running)")
+    if "unattended" in flow.parameters.properties:  # a scheduled procedure asks nobody
+        parameters["unattended"] = unattended
     try:
-        state: Any = flow(estate=estate, unattended=unattended, **parameters, return_state=True)
+        state: Any = flow(estate=estate, **parameters, return_state=True)
         if alone:
             seed.keep(Path(os.environ["PREFECT_HOME"]))
     except httpx.HTTPError as error:

@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from deliverability.errors import EstateError, RehearsalError
+from deliverability.errors import FINDINGS, EstateError, RehearsalError
 from deliverability.estate import load
 from deployments import settings
+from deployments.scenes import set_the_scene, start_listmonk
 from flows.opening import estate_file
 from rehearsal import Estate, assert_isolated, enter, running
 from rehearsal.progress import stopwatch
+from reports import store
 
 STATE_VARIABLE = "RUNBOOK_REHEARSAL_STATE"
 NAME = "rehearsal"
@@ -60,39 +62,17 @@ def prefect_home(state: Path | None = None) -> Path:
     return (state or Path(os.environ[STATE_VARIABLE])) / "prefect"
 
 
-LISTMONK = ("mta", ["systemctl", "enable", "--now", "--quiet", "listmonk.target"])
-"""Not started by the host itself: few procedures need it."""
-
-SCENES = {
-    "spf-trim": [("cp", ["root-spf", "untrimmed"])],
-    "subdomain-setup": [
-        LISTMONK,
-        ("cp", ["send-records", "absent"]),
-        ("mta", ["send-signing", "absent"]),
-    ],
-}
-"""What hosts have to do first, for a procedure whose work was done before the day on which the estate stands still."""
-
-
-def set_the_scene(estate: Estate, procedure: str) -> None:
-    """Give the estate what the procedure is there to put right."""
-    for host, argv in SCENES.get(procedure, ()):
-        _act(estate, host, argv)
-
-
-def _act(estate: Estate, host: str, argv: list[str]) -> None:
-    done = estate.host(host).run(argv)
-    if done.returncode:
-        raise RehearsalError(f"{host}: {argv[0]} failed: {done.stdout}{done.stderr}")
-
-
 def once(procedure: str, attended: bool) -> int:
-    """Start the estate, run a procedure in it, stop it; the exit code of the run."""
+    """Start the estate, run a procedure in it, stop it; the exit code of the run. Raises RehearsalError."""
     command = [sys.executable, "-m", "cli", "run", procedure, "--estate", NAME]
     with Estate(stopwatch()) as estate:
-        set_the_scene(estate, procedure)
+        scene = set_the_scene(estate, procedure)
         environment = os.environ | {STATE_VARIABLE: str(estate.state)}
-        return _run_in_hub(estate, command if attended else [*command, "--unattended"], environment)
+        code = _run_in_hub(estate, command if attended else [*command, "--unattended"], environment)
+        if scene is None or scene.outcome is None:
+            return code
+        print(scene.outcome(store.var()), file=sys.stderr)
+        return 0 if code == FINDINGS else code  # that there is something to find is part of the scene
 
 
 def keep(procedure: str | None, port: int, say: Progress) -> int:
@@ -104,7 +84,7 @@ def keep(procedure: str | None, port: int, say: Progress) -> int:
             return code
         estate.publish(port)
         (estate.state / KEPT).touch()
-        _act(estate, *LISTMONK)  # who clicks about may choose any procedure
+        start_listmonk(estate)  # who clicks about may choose any procedure
         if procedure is not None:
             set_the_scene(estate, procedure)
             _run_in_hub(estate, [sys.executable, "-m", "cli", "run", procedure, "--estate", NAME], environment)

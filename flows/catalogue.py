@@ -13,6 +13,7 @@ from deliverability.footprint import planning
 from deliverability.plan import Plan
 from deliverability.reexpansion import planning as reexpansion
 from deliverability.subdomain import planning as subdomain
+from flows.hygiene import dmarc_daily
 from flows.incident.ip_reexpansion import ip_reexpansion
 from flows.incident.snowshoe_cleanup import snowshoe_cleanup
 from flows.incident.spf_trim import spf_trim
@@ -23,11 +24,22 @@ from flows.tasks import observe_footprint, observe_reexpansion, observe_spf, obs
 
 @dataclass(frozen=True)
 class Procedure:
-    """A flow, and the function that only observes and plans: estate name, and the flow's own parameters -> plan."""
+    """A flow, and the function that only observes and plans: estate name, and the flow's own parameters -> plan.
+
+    A scheduled procedure changes no host, and has none.
+    """
 
     name: str
     flow: Flow[Any, Any]
-    plan: Callable[..., Plan]
+    observe_and_plan: Callable[..., Plan] | None = None
+
+    def plan(self, estate: str, **parameters: str) -> Plan:
+        """Raises RunbookError if it plans nothing."""
+        if self.observe_and_plan is None:
+            raise RunbookError(
+                f"{self.name} changes no host: it has no plan", next_step=f"runbook run {self.name} --set dry_run=true"
+            )
+        return self.observe_and_plan(estate, **parameters)
 
     def parameters(self, settings: Iterable[str]) -> dict[str, str]:
         """The flow's own parameters from NAME=VALUE words, as text: the flow validates them. Raises RunbookError."""
@@ -69,6 +81,7 @@ PROCEDURES = {
         Procedure(spf_plan.PROCEDURE, spf_trim, _plan_spf_trim),
         Procedure(reexpansion.PROCEDURE, ip_reexpansion, _plan_ip_reexpansion),
         Procedure(subdomain.PROCEDURE, subdomain_setup, _plan_subdomain_setup),
+        Procedure(dmarc_daily.PROCEDURE, dmarc_daily.dmarc_daily),
     )
 }
 

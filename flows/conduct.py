@@ -5,15 +5,14 @@ from datetime import UTC, datetime
 
 from prefect import get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.states import Cancelled, Completed, Failed
 
 from blocks.notifier import Notifier
 from deliverability.errors import Held, Refused, Rejected, RunbookError, UndoFailed, VerificationFailed
 from deliverability.estate import Estate
-from flows import tasks
+from flows.leaving import leave
 from flows.opening import open_estate
 from flows.procedure import Run
-from reports import render, store
+from reports import render
 from reports.record import Record, Status
 
 ended: Record | None = None
@@ -107,21 +106,4 @@ def _close(run: Run) -> State[Record]:
     if record.status is Status.UNDO_FAILED:
         _call_for_help(run)
     record.ended = datetime.now(UTC).isoformat(timespec="seconds")
-    markdown = render.report_markdown(record)
-    # What happened on the host depends neither on our disk nor on Prefect: the report gets out by one of three ways.
-    try:
-        path = store.save(record.procedure, record.run, markdown, record.model_dump(mode="json", by_alias=True))
-        run.progress.step(record.status, f"report {path}")
-    except OSError as error:
-        run.progress.step(record.status, f"the report could not be written ({error}); it follows here\n{markdown}")
-    try:
-        tasks.publish(f"{record.procedure}-report", markdown)
-    except Exception as error:
-        run.progress.step(record.status, f"the report is no artifact, Prefect does not take it: {error}")
-    store.prune(run.estate.reports.retention_days)
-    message = f"{record.status}: {record.summary.splitlines()[0]}"
-    if record.exit_code == 0:
-        return Completed(message=message, data=record)
-    if record.status is Status.REJECTED:
-        return Cancelled(message=message, data=record)
-    return Failed(message=message, data=record)
+    return leave(record, render.report_markdown(record), run.estate, run.progress)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from blocks.dmarc_store import DmarcStore
+from blocks.mailbox import Mailbox
 from blocks.notifier import Notifier
 from blocks.resolver import PublicResolver
 from blocks.ssh_host import SshHost
@@ -10,11 +12,12 @@ from blocks.ssh_session import Reader
 from deliverability.errors import RunbookError
 from deliverability.estate import Estate
 from deliverability.finding import Finding, Verdict
+from flows.dmarc_fetch import store_url
 
 
 def examine(estate: Estate) -> list[Finding]:
-    """SSH with its pinned key and Postfix on the MTA, then what the public resolvers say."""
-    return [*_examine_mta(estate), *_examine_dns(estate), _who_is_told(estate)]
+    """SSH with its pinned key and Postfix on the MTA, what the public resolvers say, and what DMARC reports need."""
+    return [*_examine_mta(estate), *_examine_dns(estate), *_examine_dmarc(estate), _who_is_told(estate)]
 
 
 def prefect(healthy: bool) -> Finding:
@@ -44,6 +47,21 @@ def _examine_dns(estate: Estate) -> list[Finding]:
     return [
         _check(f"SPF of {domain}", ", ".join(resolver.addresses), lambda domain=domain: _spf(resolver, domain))  # type: ignore[misc]
         for domain in estate.domains
+    ]
+
+
+def _examine_dmarc(estate: Estate) -> list[Finding]:
+    def mailbox() -> str:
+        with Mailbox.of(estate.dmarc).open() as box:
+            return f"{len(box.uids())} mails in {estate.dmarc.folder}"
+
+    def store() -> str:
+        with DmarcStore(store_url(estate), make=False) as kept:
+            return f"{kept.reports()} reports"
+
+    return [
+        _check("mailbox of DMARC reports", estate.dmarc.mailbox, mailbox),
+        _check("store of DMARC reports", "dmarc.store", store),
     ]
 
 

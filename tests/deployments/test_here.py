@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prefect.utilities.callables import parameter_schema
 
 from deliverability.errors import RunbookError
 from deployments import here
@@ -12,9 +13,13 @@ from flows import conduct
 from reports.record import Record
 
 
-def unheard(**parameters: Any) -> None:
-    """What calling a flow comes to when its server dies meanwhile."""
-    raise httpx.ConnectError("[Errno 111] Connection refused\nFor more information: ...")
+class Unheard:
+    """A flow whose server dies meanwhile."""
+
+    parameters = parameter_schema(lambda estate, unattended: None)
+
+    def __call__(self, **parameters: Any) -> None:
+        raise httpx.ConnectError("[Errno 111] Connection refused\nFor more information: ...")
 
 
 @pytest.fixture
@@ -24,7 +29,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def run(said: list[str]) -> Record:
-    return here.run(unheard, "performancewest", False, said.append)  # type: ignore[arg-type]
+    return here.run(Unheard(), "performancewest", False, said.append)  # type: ignore[arg-type]
 
 
 def test_a_run_that_ended_is_told_by_its_own_record(said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,17 @@
+"""Part of a large dmarc-daily: some thousand mails, read by whichever worker is free.
+
+When     dmarc-daily starts it, several at once.
+Changes  no host. Adds reports to the store, and flags their mails, as dmarc-daily does.
+Undo     none needed: a report counts once, however often it is read.
+Needs    what dmarc-daily needs; a store that all workers reach.
+"""
+
+from prefect import flow
+
+from flows.dmarc_fetch import PART_FLOW, Mails, read
+
+
+@flow(name=PART_FLOW)
+def dmarc_part(estate: str, mails: Mails) -> None:
+    """Read these mails. Raises MailboxError, StoreError."""
+    read(estate, mails)

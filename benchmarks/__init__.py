@@ -1,1 +1,1 @@
-"""Measurements, for people: they print tables of ratios and judge nothing. `make bench` runs them."""
+"""Measurements, for people: they print tables of ratios. `make bench` runs them."""

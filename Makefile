@@ -22,11 +22,11 @@ help: ## this text
 
 PROCEDURE ?= snowshoe-cleanup
 
-rehearse: setup rehearsal ## run the snowshoe cleanup, or PROCEDURE=spf-trim or subdomain-setup, against the rehearsal estate
+rehearse: setup rehearsal ## run the snowshoe cleanup, or PROCEDURE=spf-trim, subdomain-setup or dmarc-daily, against the rehearsal estate
 	@$(BIN)/runbook rehearse $(PROCEDURE)
 
 test: lint able ## format, lint, types, and all tests that this machine can run
-	@$(BIN)/pytest -n 3 --dist loadfile --durations 20
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 20
 
 lint: setup
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy
@@ -34,6 +34,8 @@ lint: setup
 bench: setup rehearsal ## measure; prints tables of ratios
 	@$(BIN)/python -m benchmarks.plan_time
 	@$(BIN)/python -m benchmarks.dns_time
+	@$(BIN)/python -m benchmarks.dmarc_differential
+	@$(BIN)/python -m benchmarks.dmarc
 
 faults: setup rehearsal ## the crash matrix: a run hit at every step by everything, about an hour and a half
 	@$(BIN)/python tests/rehearsal/crash_matrix.py
@@ -62,6 +64,7 @@ able:
 lock: setup ## resolve requirements.lock anew
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --extra dev --upgrade pyproject.toml --output-file requirements.lock
+	@echo 'parsedmarc==11.*' | $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --upgrade - --output-file benchmarks/parsedmarc.lock
 
 clean: ## remove the Python environment; reports, snapshots and waiting runs (var/) stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

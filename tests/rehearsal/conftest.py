@@ -17,6 +17,20 @@ from estates import Desk
 from rehearsal import Estate, RehearsalUnavailable
 from rehearsal.estate import check_machine
 
+LISTENER = """
+import http.server, json, pathlib, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        pathlib.Path(sys.argv[1]).write_bytes(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *words):
+        pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_port, flush=True)
+server.handle_request()
+"""
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("rehearsal") is None:
@@ -56,3 +70,14 @@ def plan(desk: Desk, writer: Writer, model: estates_model.Estate) -> Plan:
     """The cleanup of the host as it is now."""
     look = desk.in_hub(lambda: mta.read_footprint(writer, model, PublicResolver.of(model)))
     return planning.plan(look, model)
+
+
+@pytest.fixture
+def listener(desk: Desk) -> Iterator[tuple[str, Path]]:
+    """Somebody who is told: the apprise address, and the file with what they were told."""
+    told = desk.var / "told.json"
+    command = ["python3", "-u", "-c", LISTENER, str(told)]
+    with desk.estate.hub_popen(command, stdout=-1, text=True, cwd=PROJECT) as server:
+        assert server.stdout is not None
+        yield f"json://127.0.0.1:{server.stdout.readline().strip()}", told
+        server.kill()

@@ -18,7 +18,7 @@ from zones import DNS, ZONE, listing
 
 from blocks.host_lock import OWNER
 from deliverability.dns import spf
-from deployments import rehearse
+from deployments import scenes
 from estates import PATIENCE, Desk
 from rehearsal import Estate
 
@@ -121,7 +121,7 @@ class PartsStage(Stage):
         desk.write_estate(f"[guard]\nminutes = {GUARD_MINUTES}\n[dns]\nrebuild_seconds = {REBUILD_SECONDS}")
         desk.procedure = self._subject.procedure
         desk.estate.reset(*DNS)
-        rehearse.set_the_scene(desk.estate, desk.procedure)
+        scenes.set_the_scene(desk.estate, desk.procedure)
         return desk
 
     def _state(self, desk: Desk) -> dict[str, str]:

@@ -104,6 +104,14 @@ class PrefectPage:
         self.screenshot(key)
         return text
 
+    def open_artifact_by_id(self, artifact: str, heading: str) -> Locator:
+        """The text of an artifact that may be of no run, and nothing of the page around it."""
+        self._page.goto(f"{self._url}/artifacts/artifact/{artifact}")
+        text = self._page.locator(".markdown-renderer")
+        expect(text.get_by_role("heading", name=heading)).to_be_visible()
+        self.screenshot("artifact")
+        return text
+
     def screenshot(self, title: str, hide: Locator | None = None) -> None:
         self._taken += 1
         path = self._screenshots / f"{self._taken:02d}-{title.replace(' ', '-')}.png"

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hostile_report
 import pytest
 from estate_probes import until
 from playwright.sync_api import Browser, Locator, Page, Playwright, ViewportSize, expect, sync_playwright
 from prefect_page import PrefectPage
 
-from deployments import settings
+from deployments import server, settings
 from deployments.rehearse import prefect_home
 from estates import PATIENCE, Desk
 
@@ -152,3 +153,36 @@ def test_a_wrong_digest_is_asked_again_and_a_rejection_changes_nothing(
 def asked_again(visit: Visit) -> bool:
     runs = json.loads(visit.desk.run("approvals", "--json").stdout)["waiting"]
     return any(run["name"] == visit.run and "was not taken" in run["shown"] for run in runs)
+
+
+# the report of what strangers wrote
+
+TALL = ViewportSize(width=1400, height=4000)
+
+
+def test_a_report_of_attacks_is_text_and_its_charts_are_shown(desk: Desk, page: Page, screenshots: Path) -> None:
+    home = prefect_home(desk.estate.state)
+    port = settings.port_of(home)
+    artifact = desk.in_hub(lambda: publish(home, hostile_report.text()))
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    ui = PrefectPage(page, settings.url(port), shots(screenshots, "dmarc"))
+    ui.log_in(settings.auth(home))
+    page.set_viewport_size(TALL)  # the page scrolls within itself: this is what brings all of it into a picture
+    report = ui.open_artifact_by_id(artifact, "What could not be used")
+    for shown in hostile_report.SHOWN:
+        expect(report.get_by_text(shown).first).to_be_visible()
+    for chart in (pictures := report.locator("img")).all():
+        expect(chart).to_be_visible()
+        assert str(chart.get_attribute("src")).startswith("data:image/png;base64,")
+        assert chart.evaluate("image => image.decode().then(() => image.naturalWidth)") == 900
+    assert pictures.count() == 2
+    assert report.locator("script, iframe, object, embed, svg, a, form, input, link, style").count() == 0
+    assert "owned" not in page.title()
+    assert (dialogs, ui.hosts) == ([], {f"127.0.0.1:{port}"})
+
+
+def publish(home: Path, text: str) -> str:
+    artifact = {"key": "dmarc", "type": "markdown", "data": text}
+    with server.client(home) as client:  # create_artifact() would tell an event too, to a server of this process's own
+        return str(client.request("POST", "/artifacts/", json=artifact).json()["id"])

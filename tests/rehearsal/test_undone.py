@@ -2,31 +2,17 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from estate_probes import until
 
-from estates import GUARDS, MASTER_CF, PATIENCE, PROJECT, Desk
+from estates import GUARDS, MASTER_CF, PATIENCE, Desk
 from rehearsal import faults
 
 pytestmark = pytest.mark.rehearsal
 
 NOTICED_SECONDS = 15
-LISTENER = """
-import http.server, json, pathlib, sys
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        pathlib.Path(sys.argv[1]).write_bytes(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(200)
-        self.end_headers()
-    def log_message(self, *words):
-        pass
-server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-print(server.server_port, flush=True)
-server.handle_request()
-"""
 
 
 def line_is_there(desk: Desk, event: str, change: str) -> bool:
@@ -51,17 +37,6 @@ def test_a_stream_whose_transport_breaks_in_the_change_is_undone_to_the_byte(des
     assert "mail of stream trucking" in record["summary"] or "to the byte" in record["summary"]
     assert "the old state is back" in markdown
     desk.assert_both_streams_flow()
-
-
-@pytest.fixture
-def listener(desk: Desk) -> Iterator[tuple[str, Path]]:
-    """Somebody who is told: the apprise address, and the file with what they were told."""
-    told = desk.var / "told.json"
-    command = ["python3", "-u", "-c", LISTENER, str(told)]
-    with desk.estate.hub_popen(command, stdout=-1, text=True, cwd=PROJECT) as server:
-        assert server.stdout is not None
-        yield f"json://127.0.0.1:{server.stdout.readline().strip()}", told
-        server.kill()
 
 
 def test_an_undo_that_fails_tells_a_person_word_for_word_and_the_host_goes_on_trying(

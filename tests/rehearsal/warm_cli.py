@@ -4,6 +4,7 @@ Each command is a process of its own, to be waited for or killed like any other.
 forked but started, as an operator starts it.
 """
 
+import atexit
 import json
 import os
 import random
@@ -44,6 +45,11 @@ class WarmCli:
         )
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"ready\n"
+        atexit.register(self._end)
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.communicate()
 
     def run(self, arguments: Sequence[str], environment: Mapping[str, str], timeout: float) -> Done:
         """Run `runbook ARGUMENTS` without a terminal, and wait for its end."""

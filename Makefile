@@ -39,6 +39,7 @@ bench: setup rehearsal ## measure; prints tables of ratios
 
 faults: setup rehearsal ## the crash matrix: a run hit at every step by everything, about an hour and a half
 	@$(BIN)/python tests/rehearsal/crash_matrix.py
+	@RUNBOOK_CRASH_MAILS=2000 RUNBOOK_REHEARSAL=required $(BIN)/pytest tests/rehearsal/test_dmarc_crashes.py
 
 setup: $(INSTALLED) ## the Python environment, from requirements.lock
 

@@ -29,7 +29,7 @@ from flows.opening import open_estate
 from flows.progress import Progress
 from reports import store
 
-PART = 2_000
+PART = 1_000
 """Mails that one worker takes at a time, when there are more."""
 
 PART_FLOW = "dmarc-part"

@@ -111,7 +111,8 @@ def test_a_host_that_cannot_boot_shows_its_console(monkeypatch: pytest.MonkeyPat
         add(machine, path, "echo the disk is on fire; exit 1\n" if spoiled else text, mode)
 
     monkeypatch.setattr(hosts.Machine, "add", broken)
-    before = running()
-    with pytest.raises(HostFailed, match=r"(?s)host ns died while starting.*the disk is on fire"), Estate():
+    broken_one = Estate()
+    with pytest.raises(HostFailed, match=r"(?s)host ns died while starting.*the disk is on fire"), broken_one:
         pass
-    assert running() == before
+    assert broken_one.state not in running()
+    assert not broken_one.state.exists()

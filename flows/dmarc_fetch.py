@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -131,7 +131,9 @@ def fetch(estate: str, mails: Mails) -> None:
 def read_on_a_worker(estate: str, mails: Mails, number: int) -> None:
     """Raises MailboxError if the part is not read: the next run does it."""
     name = f"{PART_FLOW}/{runtime.deployment.name}"
-    settings: dict[str, Any] = {"estate": estate, "mails": asdict(mails)}
+    # Not the store: Prefect keeps and shows a run's parameters, and its address may have a password.
+    settings: dict[str, Any] = {"estate": estate, "uidvalidity": mails.uidvalidity, "uids": mails.uids}
+    settings["again"] = mails.again
     run: Any = run_deployment(name, parameters=settings, timeout=PART_SECONDS, poll_interval=1)
     if run.state is None or not run.state.is_completed():
         words = run.state.message if run.state and run.state.is_final() else f"not done in {PART_SECONDS:.0f} s"

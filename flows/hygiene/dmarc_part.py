@@ -8,10 +8,11 @@ Needs    what dmarc-daily needs; a store that all workers reach.
 
 from prefect import flow
 
-from flows.dmarc_fetch import PART_FLOW, Mails, read
+from flows.dmarc_fetch import PART_FLOW, Mails, read, store_url
+from flows.opening import open_estate
 
 
 @flow(name=PART_FLOW)
-def dmarc_part(estate: str, mails: Mails) -> None:
+def dmarc_part(estate: str, uidvalidity: int, uids: list[int], again: bool = False) -> None:
     """Read these mails. Raises MailboxError, StoreError."""
-    read(estate, mails)
+    read(estate, Mails(store_url(open_estate(estate)), uidvalidity, uids, again))

@@ -19,7 +19,8 @@ DEPLOYMENT_KEYS = {
 }  # fmt: skip
 ASKED = {
     "run": "20261125T015131-a0430749",
-    "mails": {"store": "sqlite:///:memory:", "uidvalidity": 1, "uids": [1, 2]},
+    "uidvalidity": 1,
+    "uids": [1, 2],
 }
 """Parameters that whoever starts a deployment has to fill in, a person or another run, with values for example."""
 

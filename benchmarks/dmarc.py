@@ -23,7 +23,7 @@ from benchmarks.postgresql import NoServer, Server, server
 from rehearsal.progress import Progress, stopwatch
 
 HOME = Path(__file__).parent.parent
-LARGE = "one large report"
+MANY, LARGE = "many reports", "one large report"
 LIMIT, PARSE = "the limit: MIME, gzip, expat without handlers", "ours, parsed"
 SQLITE, POSTGRESQL = "ours, parsed and stored in SQLite", "ours, parsed and stored in PostgreSQL"
 DAILY = "ours, with mail and ledger too, as every day"
@@ -34,6 +34,9 @@ THEIRS = {LIMIT: "", PARSE: THEIR_PARSE, THEIR_PARSE: THEIR_PARSE}
 
 TIMES_PARSEDMARC = 8
 RECORDS_PER_SECOND = 25_000
+LIMIT_THEN = 163_000
+"""Records/s of the limit, with many reports, on the machine for which RECORDS_PER_SECOND was set. With them, what is
+asked of a core is a share of its limit: no two machines are equally fast."""
 PEAK_MEGABYTES = 64
 
 
@@ -163,16 +166,30 @@ def _run(python: str | Path, module: str, *words: str | Path) -> str:
 
 
 def targets(tables: dict[str, Table]) -> list[Target]:
-    found = []
-    for corpus, table in tables.items():
-        row = next(row for row in table.rows if row.way == SQLITE)
-        times = row.parsedmarc or 0.0
-        found += [
-            Target(f"{corpus}: {TIMES_PARSEDMARC} times parsedmarc, end to end", times, times >= TIMES_PARSEDMARC),
-            Target(f"{corpus}: {RECORDS_PER_SECOND:,} records/s, end to end", row.rate, row.rate >= RECORDS_PER_SECOND),
-        ]
+    many, large = (_row(tables[corpus], SQLITE) for corpus in (MANY, LARGE))
+    share = RECORDS_PER_SECOND / LIMIT_THEN
     peak = max(row.peak or 0.0 for row in tables[LARGE].rows if row.way in (PARSE, SQLITE, POSTGRESQL))
-    return [*found, Target(f"{LARGE}: under {PEAK_MEGABYTES} MB", peak, peak < PEAK_MEGABYTES)]
+    return [
+        _at_least(f"{MANY}: {TIMES_PARSEDMARC} times parsedmarc, end to end", TIMES_PARSEDMARC, many.parsedmarc or 0.0),
+        _at_least(
+            f"{MANY}: {share:.3f} of the limit, end to end ({RECORDS_PER_SECOND:,} of {LIMIT_THEN:,} records/s)",
+            share,
+            many.limit,
+        ),
+        _at_least(
+            f"{LARGE}: {TIMES_PARSEDMARC} times parsedmarc, end to end", TIMES_PARSEDMARC, large.parsedmarc or 0.0
+        ),
+        _at_least(f"{LARGE}: {RECORDS_PER_SECOND:,} records/s, end to end", RECORDS_PER_SECOND, large.rate),
+        Target(f"{LARGE}: under {PEAK_MEGABYTES} MB", peak, peak < PEAK_MEGABYTES),
+    ]
+
+
+def _row(table: Table, way: str) -> Row:
+    return next(row for row in table.rows if row.way == way)
+
+
+def _at_least(text: str, least: float, found: float) -> Target:
+    return Target(text, found, found >= least)
 
 
 def markdown(corpus: str, table: Table) -> str:
@@ -191,6 +208,10 @@ def markdown(corpus: str, table: Table) -> str:
         peak = "" if row.peak is None else f"{row.peak:.0f}"
         lines.append(f"| {row.way} | {row.rate:,.0f} | {row.limit:.2f} | {times} | {peak} |")
     return "\n".join(lines)
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 1_000 else f"{number:.3g}"
 
 
 def run(repetitions: int, say: Progress) -> tuple[dict[str, Table], str]:
@@ -226,7 +247,8 @@ def main() -> int:
             print(f"no PostgreSQL was measured: {missing}")
         print("", "| target | found | |", "|---|---|---|", sep="\n")
         print(
-            *(f"| {one.text} | {one.found:,.1f} | {'holds' if one.holds else 'MISSED'} |" for one in judged), sep="\n"
+            *(f"| {one.text} | {_short(one.found)} | {'holds' if one.holds else 'MISSED'} |" for one in judged),
+            sep="\n",
         )
     return 0 if all(one.holds for one in judged) else 1
 

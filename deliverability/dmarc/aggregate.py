@@ -13,7 +13,7 @@ from deliverability.dmarc import values
 from deliverability.dmarc.encoding import utf8
 from deliverability.dmarc.grammar import FEEDBACK, POLICY, Node
 from deliverability.dmarc.heading import Acceptance, header
-from deliverability.dmarc.layout import Step
+from deliverability.dmarc.layout import Layout
 from deliverability.dmarc.limits import LIMITS, Limits
 from deliverability.dmarc.mending import mended
 from deliverability.dmarc.repeats import Repeats
@@ -188,22 +188,21 @@ class _Parser:
         ended = self._expat.CurrentByteIndex == self._fed  # else it waits for the end of a tag or of a comment
         return ended and len(self._stack) == 2 and not self._skipped and not self._in_section
 
-    def repeat(self, like: Record, source: str, count: str) -> None:
-        try:
-            address, number = values.address(source), values.count(count)
-            record = Record._make((address, number, *like[2:]))
-        except ValueError as field:
-            self.dropped[str(field)] += 1
-        else:
-            self.batch.append(record)
-            self.records += 1
-            self.messages += number
+    def repeat(self, like: Record, source: str, count: int) -> None:
+        self.batch.append(Record._make((source, count, *like[2:])))
+        self.records += 1
+        self.messages += count
         self._count_record()
 
-    def record(self, steps: Sequence[Step], texts: Sequence[str]) -> None:
-        for fields, where, at_end in steps:
-            self._fields.update(zip(fields, map(str.strip, texts[where]), strict=True))
-            self._at_end[at_end]()
+    def record(self, how: Layout, texts: Sequence[str]) -> None:
+        stripped = [*map(str.strip, texts), ""]  # the last one is what is MISSING
+        self._fields = {name: stripped[number] for name, number in how.fields}
+        self._dkim = [
+            _dkim(stripped[domain], stripped[selector], stripped[result]) for domain, selector, result in how.dkim
+        ]
+        self._spf = [_spf(stripped[domain], stripped[scope], stripped[result]) for domain, scope, result in how.spf]
+        self._reasons = [_reason(stripped[kind], stripped[comment]) for kind, comment in how.reasons]
+        self._end_record()
 
     def close(self) -> None:
         """Raises BadReport, expat.ExpatError if the report is not complete."""
@@ -292,27 +291,15 @@ class _Parser:
 
     def _end_reason(self) -> None:
         take = self._fields.pop
-        self._reasons.append(Reason(take("reason.type", "").lower()[:64], take("reason.comment", "")[:255]))
+        self._reasons.append(_reason(take("reason.type", ""), take("reason.comment", "")))
 
     def _end_dkim(self) -> None:
         take = self._fields.pop
-        self._dkim.append(
-            Dkim(
-                take("dkim.domain", "").lower()[:253],
-                take("dkim.selector", "")[:253],
-                take("dkim.result", "").lower()[:64],
-            )
-        )
+        self._dkim.append(_dkim(take("dkim.domain", ""), take("dkim.selector", ""), take("dkim.result", "")))
 
     def _end_spf(self) -> None:
         take = self._fields.pop
-        self._spf.append(
-            Spf(
-                take("spf.domain", "").lower()[:253],
-                take("spf.scope", "").lower()[:64],
-                take("spf.result", "").lower()[:64],
-            )
-        )
+        self._spf.append(_spf(take("spf.domain", ""), take("spf.scope", ""), take("spf.result", "")))
 
     def _end_record(self) -> None:
         try:
@@ -324,9 +311,7 @@ class _Parser:
             self.records += 1
             self.messages += record.messages
         self._fields = {}
-        self._dkim.clear()
-        self._spf.clear()
-        self._reasons.clear()
+        self._dkim, self._spf, self._reasons = [], [], []
         self._count_record()
 
     def _count_record(self) -> None:
@@ -346,8 +331,8 @@ class _Parser:
             values.address(get("source_ip", "")),
             values.count(get("count", "")),
             get("disposition", "").lower()[:64],
-            get("aligned.dkim", "").lower() == "pass",
-            get("aligned.spf", "").lower() == "pass",
+            get("aligned_dkim", "").lower() == "pass",
+            get("aligned_spf", "").lower() == "pass",
             author,
             get("envelope_from", "").lower()[:253],
             get("envelope_to", "").lower()[:253],
@@ -380,6 +365,18 @@ class _Parser:
         # A second report inside a wrapper is no part of this one.
         self._expat.StartElementHandler = self._expat.EndElementHandler = None
         self._expat.CharacterDataHandler = None
+
+
+def _dkim(domain: str, selector: str, result: str) -> Dkim:
+    return Dkim(domain.lower()[:253], selector[:253], result.lower()[:64])
+
+
+def _spf(domain: str, scope: str, result: str) -> Spf:
+    return Spf(domain.lower()[:253], scope.lower()[:64], result.lower()[:64])
+
+
+def _reason(kind: str, comment: str) -> Reason:
+    return Reason(kind.lower()[:64], comment[:255])
 
 
 def _refuse_doctype(*declaration: object) -> None:

@@ -24,12 +24,20 @@ def _leaves(prefix: str, *names: str) -> dict[str, Node]:
 
 POLICY = ("domain", "p", "sp", "np", "adkim", "aspf", "pct", "fo", "testing", "discovery_method")
 
-_REASON = Node(_leaves("reason.", "type", "comment"), at_end="reason")
-_EVALUATED = Node({"reason": _REASON, **_leaves("", "disposition"), **_leaves("aligned.", "dkim", "spf")})
+PARTS = {"dkim": ("domain", "selector", "result"), "spf": ("domain", "scope", "result"), "reason": ("type", "comment")}
+"""Of what a record may have several: their fields."""
+
+_DKIM, _SPF, _REASON = (Node(_leaves(f"{part}.", *names), at_end=part) for part, names in PARTS.items())
+_EVALUATED = Node(
+    {
+        "reason": _REASON,
+        "disposition": Node(keep="disposition"),
+        "dkim": Node(keep="aligned_dkim"),
+        "spf": Node(keep="aligned_spf"),
+    }
+)
 _ROW = Node({"policy_evaluated": _EVALUATED, **_leaves("", "source_ip", "count")})
 _IDENTIFIERS = Node(_leaves("", "header_from", "envelope_from", "envelope_to"))
-_DKIM = Node(_leaves("dkim.", "domain", "selector", "result"), at_end="dkim")
-_SPF = Node(_leaves("spf.", "domain", "scope", "result"), at_end="spf")
 _RECORD = Node(
     {
         "row": _ROW,

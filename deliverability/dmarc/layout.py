@@ -5,35 +5,44 @@ that is the same to the byte but for such text is well-formed too, and needs no 
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from deliverability.dmarc.grammar import FEEDBACK, Node
+from deliverability.dmarc.grammar import FEEDBACK, PARTS, Node
 
 _PLAIN = re.compile(r"(?:<(?:/[A-Za-z_]+|[A-Za-z_]+/?)>[^<>&]*)+")
 """Elements and text: no attributes, comments, entities or sections of text."""
 _TAG = re.compile(r"<(/?)([A-Za-z_]+)(/?)>")
 _TEXT = r"[^<>&\r]{0,4096}"
 _LEAF = re.compile(rf"<([A-Za-z_]+)>{_TEXT}</\1>")
+_VARYING = re.compile("<(source_ip|count)>")
 _TAGS = 200
 """Of one record: compiling takes longer the more there are, and no reporter's records have so many."""
 _DEPTH = 16
 _OTHER = Node()
 """An element that is none of a report's."""
 
-Step = tuple[tuple[str, ...], slice, str]
-"""Fields and where their texts are, and what is to be done with them at an element's end."""
+MISSING = -1
+
+Element = tuple[str, dict[str, int]]
+"""What is to be done at its end, and the numbers of the texts that came until then, by field."""
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
+    """Numbers are those of texts, or MISSING."""
+
     pattern: re.Pattern[str]
     """Its groups are the texts."""
-    steps: tuple[Step, ...]
-    """What a parser does for such a record."""
-    source: int
-    count: int
-    """The texts that are new in nearly every record; the first one stands before the second one."""
+    fields: tuple[tuple[str, int], ...]
+    """What a record has once."""
+    dkim: tuple[tuple[int, ...], ...]
+    spf: tuple[tuple[int, ...], ...]
+    reasons: tuple[tuple[int, ...], ...]
+    """What it may have many times, each in the order of PARTS."""
+    repeats: bool
+    """Whether address and count stand there once, in this order."""
 
 
 def of(record: str) -> Layout | None:
@@ -45,24 +54,37 @@ def of(record: str) -> Layout | None:
 
 @lru_cache(maxsize=1 << 8)  # compiling takes milliseconds, and all reports of a reporter are laid out alike
 def _layout(skeleton: str) -> Layout | None:
-    steps = _steps(skeleton) if _PLAIN.fullmatch(skeleton) else []
-    fields = [field for names, _, _ in steps for field in names]
-    texts = {field: number for number, field in enumerate(fields)}
-    if not 0 <= texts.get("source_ip", -1) < texts.get("count", -1):
+    elements = _elements(skeleton) if _PLAIN.fullmatch(skeleton) else []
+    fields = {name: number for _, texts in elements for name, number in texts.items() if name and "." not in name}
+    if not {"source_ip", "count"} <= fields.keys():
         return None
     empty = re.compile(r"<([A-Za-z_]+)>(?=</\1>)")
     pattern = "".join(
         f"<{part}>({_TEXT})" if number % 2 else re.escape(part) for number, part in enumerate(empty.split(skeleton))
     )
-    return Layout(re.compile(pattern), tuple(steps), texts["source_ip"], texts["count"])
+    parts = {kind: tuple(_numbers(elements, kind, names)) for kind, names in PARTS.items()}
+    return Layout(
+        re.compile(pattern),
+        tuple(fields.items()),
+        parts["dkim"],
+        parts["spf"],
+        parts["reason"],
+        repeats=_VARYING.findall(skeleton) == ["source_ip", "count"],
+    )
 
 
-def _steps(skeleton: str) -> list[Step]:
-    """As the parser walks through it; none if it might walk otherwise."""
-    steps: list[Step] = []
+def _numbers(elements: list[Element], kind: str, names: tuple[str, ...]) -> Iterator[tuple[int, ...]]:
+    for at_end, texts in elements:
+        if at_end == kind:
+            yield tuple(texts.get(f"{kind}.{name}", MISSING) for name in names)
+
+
+def _elements(skeleton: str) -> list[Element]:
+    """Those at whose end something is done, as the parser walks through it; none if it might walk otherwise."""
+    elements: list[Element] = []
     stack, names, opened = [FEEDBACK], [""], -1
-    fields: list[str] = []
-    first = 0
+    texts: dict[str, int] = {}
+    number = 0
     for tag in _TAG.finditer(skeleton):
         end, name, empty = tag.groups()
         if not end:
@@ -77,8 +99,9 @@ def _steps(skeleton: str) -> list[Step]:
             if names.pop() != name or (node.keep and not has_text):
                 return []
             if has_text:
-                fields.append(node.keep)
+                texts[node.keep] = number
+                number += 1
             if node.at_end:
-                steps.append((tuple(fields), slice(first, first + len(fields)), node.at_end))
-                first, fields = first + len(fields), []
-    return steps if len(stack) == 1 else []
+                elements.append((node.at_end, texts))
+                texts = {}
+    return elements if len(stack) == 1 else []

@@ -1,19 +1,21 @@
 """Most records of a report are laid out like one before, and most of those differ in address and count alone.
 
-Of a record whose layout is known the texts are taken: if only address and count are new, it means what the one before
-meant; if not, it is worked out as if the parser had read its elements. Every other record goes through the parser.
+A record that is the same to the byte but for address and count means what the one before meant. Of one that is laid out
+like another one the texts are taken. Every other record goes through the parser.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from deliverability.dmarc import layout
-from deliverability.dmarc.layout import Layout, Step
+from deliverability.dmarc import layout, values
+from deliverability.dmarc.layout import Layout
 from deliverability.dmarc.report import Record
 
 _BEGIN, _END = b"<record>", b"</record>"
 
 KNOWN_LIMIT = 4_096
+KNOWN_SIZE = 4_096
+"""Bytes: what is longer is read each time, for all that is known stays in memory."""
 LAYOUT_LIMIT = 16
 """Of one report: each costs some milliseconds."""
 WAITING_LIMIT = 1 << 18
@@ -32,12 +34,12 @@ class Parser(Protocol):
         """Whether the next record begins here, if it does."""
         ...
 
-    def repeat(self, like: Record, source: str, count: str) -> None:
+    def repeat(self, like: Record, source: str, count: int) -> None:
         """A record like another one, but for these two."""
         ...
 
-    def record(self, steps: Sequence[Step], texts: Sequence[str]) -> None:
-        """A record whose elements have these texts."""
+    def record(self, how: Layout, texts: Sequence[str]) -> None:
+        """A record whose innermost elements have these texts."""
         ...
 
 
@@ -49,7 +51,8 @@ class Repeats:
         self._layouts: dict[int, list[Layout]] = {}
         """By the number of tags, in which nearly all of them differ."""
         self._learned = 0
-        self._known: dict[tuple[object, ...], Record] = {}
+        self._known: dict[tuple[bytes, ...], Record] = {}
+        """By what stands before, between and after address and count."""
         self._rest = b""
         self._plain = False
         """All goes to the parser: this report is written in another way."""
@@ -97,32 +100,45 @@ class Repeats:
         self._parser.feed(rest)
 
     def _record(self, raw: bytes) -> None:
-        if raw.isascii():
-            text = raw.decode("ascii")
-            for one in self._layouts.get(text.count("<"), ()):
-                if found := one.pattern.fullmatch(text):
-                    self._laid_out(one, found.groups())
-                    return
-            if (new := self._learn(text)) and (found := new.pattern.fullmatch(text)):
-                self._laid_out(new, found.groups())
-                return
-        self._parser.feed(raw)
-        self._plain = not self._parser.between_records
-
-    def _learn(self, text: str) -> Layout | None:
-        new = layout.of(text) if self._learned < LAYOUT_LIMIT else None
-        if new is not None:
-            self._learned += 1
-            self._layouts.setdefault(text.count("<"), []).append(new)
-        return new
-
-    def _laid_out(self, how: Layout, texts: tuple[str, ...]) -> None:
-        rest = how, texts[: how.source], texts[how.source + 1 : how.count], texts[how.count + 1 :]
-        like = self._known.get(rest)
-        if like is not None:
-            self._parser.repeat(like, texts[how.source].strip(), texts[how.count].strip())
+        before, _, rest = raw.partition(b"<source_ip>")
+        source, _, rest = rest.partition(b"</source_ip>")
+        between, _, rest = rest.partition(b"<count>")
+        count, _, after = rest.partition(b"</count>")
+        same = before, between, after
+        like = self._known.get(same)
+        if like is not None and (new := _new(source, count)):
+            self._parser.repeat(like, *new)
             return
-        before = len(self._parser.batch)
-        self._parser.record(how.steps, texts)
-        if len(self._parser.batch) > before and len(self._known) < KNOWN_LIMIT:
-            self._known[rest] = self._parser.batch[-1]
+        found = self._match(raw.decode("ascii")) if raw.isascii() else None
+        if found is None:
+            self._parser.feed(raw)
+            self._plain = not self._parser.between_records
+            return
+        how, texts = found
+        taken = len(self._parser.batch)
+        self._parser.record(how, texts)
+        fits = len(raw) <= KNOWN_SIZE and len(self._known) < KNOWN_LIMIT
+        if fits and how.repeats and len(self._parser.batch) > taken:
+            self._known[same] = self._parser.batch[-1]
+
+    def _match(self, text: str) -> tuple[Layout, tuple[str, ...]] | None:
+        """How a record is laid out, and its texts."""
+        number = text.count("<")
+        for one in self._layouts.get(number, ()):
+            if found := one.pattern.fullmatch(text):
+                return one, found.groups()
+        new = layout.of(text) if self._learned < LAYOUT_LIMIT else None
+        if new is None:
+            return None
+        self._learned += 1
+        self._layouts.setdefault(number, []).append(new)
+        found = new.pattern.fullmatch(text)
+        return None if found is None else (new, found.groups())
+
+
+def _new(source: bytes, count: bytes) -> tuple[str, int] | None:
+    """Address and count; None if a parser might see more in them, or less."""
+    try:
+        return values.address(source.decode("ascii")), values.count(count.decode("ascii"))
+    except ValueError:
+        return None

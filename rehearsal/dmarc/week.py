@@ -27,7 +27,11 @@ REPORTERS = (
     "gosecure.net",
 )
 OWN = ("207.174.124.94", "207.174.124.107", "207.174.124.15")
-FORWARDERS = ("203.0.113.80", "2001:db8:f::25")
+FORWARDERS = {
+    "203.0.113.80": "<reason><type>mailing_list</type><comment></comment></reason>",
+    "2001:db8:f::25": "<reason><type>local_policy</type><comment>arc=pass as.1.google.com=pass</comment></reason>",
+}
+"""Those that send on, and why receivers let it pass."""
 STRANGERS = tuple(f"198.51.100.{number}" for number in range(10, 40))
 WHOLE = Counter({"207.174.124.94": 2, "198.51.100.7": 3})
 """What every quirk brings."""
@@ -94,14 +98,15 @@ def proved(raw: bytes, sender: str) -> bytes:
 def _regular(week: Week, pick: random.Random, begin: int, reporter: str) -> None:
     """A reporter's report of a day; some come twice, packed anew."""
     messages, passed, records = Counter[str](), Counter[str](), []
-    for source in (*OWN, *pick.sample(FORWARDERS, 1), *pick.sample(STRANGERS, 2)):
+    for source in (*OWN, *pick.sample(list(FORWARDERS), 1), *pick.sample(STRANGERS, 2)):
         for _ in range(pick.choice((1, 1, 2))):  # one address in two records is common
             count, good = pick.randint(1, 60), source in OWN and pick.random() < 0.98
             messages[source] += count
             passed[source] += count * good
             result = "pass" if good else "fail"
-            disposition, signed = "none" if good else "reject", source not in STRANGERS
-            records.append(record(source, count, disposition, result, result, signed=signed))
+            disposition = "none" if good or source in FORWARDERS else "reject"
+            reason, signed = FORWARDERS.get(source, ""), source not in STRANGERS
+            records.append(record(source, count, disposition, result, result, signed=signed, reason=reason))
     day = Day(begin, f"{reporter}-{begin}")
     xml = report(day, "\n".join(records), day.metadata.replace("google.com", reporter))
     sender = f"noreply@{reporter}"

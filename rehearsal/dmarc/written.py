@@ -38,11 +38,12 @@ def record(
     author: str = "performancewest.net",
     extra: str = "",
     signed: bool = True,
+    reason: str = "",
 ) -> str:
     signature = f"<dkim><domain>{author}</domain><selector>send</selector><result>{dkim}</result></dkim>"
     return (
         f"<record><row><source_ip>{source}</source_ip><count>{count}</count><policy_evaluated>"
-        f"<disposition>{disposition}</disposition><dkim>{dkim}</dkim><spf>{spf}</spf></policy_evaluated></row>"
+        f"<disposition>{disposition}</disposition><dkim>{dkim}</dkim><spf>{spf}</spf>{reason}</policy_evaluated></row>"
         f"<identifiers><header_from>{author}</header_from></identifiers><auth_results>"
         f"{signature if signed else ''}"
         f"<spf><domain>{author}</domain><scope>mfrom</scope><result>{spf}</result></spf></auth_results>{extra}</record>"

@@ -189,9 +189,10 @@ class _Parser:
         return ended and len(self._stack) == 2 and not self._skipped and not self._in_section
 
     def repeat(self, like: Record, source: str, count: int) -> None:
-        self.batch.append(Record._make((source, count, *like[2:])))
-        self.records += 1
-        self.messages += count
+        if self._is_ours(like.header_from):
+            self._keep(Record._make((source, count, *like[2:])))
+        else:
+            self.dropped["header_from"] += 1
         self._count_record()
 
     def record(self, how: Layout, texts: Sequence[str]) -> None:
@@ -307,12 +308,15 @@ class _Parser:
         except ValueError as field:
             self.dropped[str(field)] += 1
         else:
-            self.batch.append(record)
-            self.records += 1
-            self.messages += record.messages
+            self._keep(record)
         self._fields = {}
         self._dkim, self._spf, self._reasons = [], [], []
         self._count_record()
+
+    def _keep(self, record: Record) -> None:
+        self.batch.append(record)
+        self.records += 1
+        self.messages += record.messages
 
     def _count_record(self) -> None:
         self._ended += 1

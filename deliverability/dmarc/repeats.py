@@ -14,12 +14,15 @@ from deliverability.dmarc.report import Record
 _BEGIN, _END = b"<record>", b"</record>"
 
 KNOWN_LIMIT = 4_096
-KNOWN_SIZE = 4_096
+KNOWN_SIZE = 2_048
 """Bytes: what is longer is read each time, for all that is known stays in memory."""
 LAYOUT_LIMIT = 16
 """Of one report: each costs some milliseconds."""
 WAITING_LIMIT = 1 << 18
 """Bytes that wait for the end of a record; no record of a reporter's has so many."""
+
+_known: dict[tuple[bytes, ...], Record] = {}
+"""Of all reports, since a reporter's are alike: by what stands before, between and after address and count."""
 
 
 class Parser(Protocol):
@@ -35,7 +38,7 @@ class Parser(Protocol):
         ...
 
     def repeat(self, like: Record, source: str, count: int) -> None:
-        """A record like another one, but for these two."""
+        """A record like another one, of this report or of an earlier one, but for these two."""
         ...
 
     def record(self, how: Layout, texts: Sequence[str]) -> None:
@@ -51,8 +54,6 @@ class Repeats:
         self._layouts: dict[int, list[Layout]] = {}
         """By the number of tags, in which nearly all of them differ."""
         self._learned = 0
-        self._known: dict[tuple[bytes, ...], Record] = {}
-        """By what stands before, between and after address and count."""
         self._rest = b""
         self._plain = False
         """All goes to the parser: this report is written in another way."""
@@ -105,7 +106,7 @@ class Repeats:
         between, _, rest = rest.partition(b"<count>")
         count, _, after = rest.partition(b"</count>")
         same = before, between, after
-        like = self._known.get(same)
+        like = _known.get(same)
         if like is not None and (new := _new(source, count)):
             self._parser.repeat(like, *new)
             return
@@ -117,9 +118,10 @@ class Repeats:
         how, texts = found
         taken = len(self._parser.batch)
         self._parser.record(how, texts)
-        fits = len(raw) <= KNOWN_SIZE and len(self._known) < KNOWN_LIMIT
-        if fits and how.repeats and len(self._parser.batch) > taken:
-            self._known[same] = self._parser.batch[-1]
+        if how.repeats and len(raw) <= KNOWN_SIZE and len(self._parser.batch) > taken:
+            if len(_known) >= KNOWN_LIMIT:
+                _known.clear()
+            _known[same] = self._parser.batch[-1]
 
     def _match(self, text: str) -> tuple[Layout, tuple[str, ...]] | None:
         """How a record is laid out, and its texts."""

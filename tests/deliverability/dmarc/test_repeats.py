@@ -92,6 +92,14 @@ def test_no_trick_makes_it_read_otherwise(records: str, size: int) -> None:
     assert outcome(text, size) == outcome(unrepeated(text), 1 << 20)
 
 
+def test_what_is_known_from_one_estate_s_report_is_not_taken_for_another_s() -> None:
+    text = report(record(author="other.example") * 2 + record())
+    for ours, dropped in ((None, 0), (("performancewest.net",), 2), (("performancewest.net", "other.example"), 0)):
+        reading = Reading(Bytes(text.encode()), NOW, ours)
+        assert sum(map(len, reading.batches())) == 3 - dropped
+        assert reading.dropped.total() == dropped
+
+
 TEXTS = st.sampled_from(
     [
         *(

@@ -305,11 +305,11 @@ def dmarc(
 
     `runbook dmarc ~/Downloads/*.xml.gz`   `runbook dmarc ~/Maildir > dmarc.md`
     """
-    from flows import dmarc_files
+    from flows.dmarc import files
     from reports import dmarc as reports
 
     with terminal.counting("reading") as progress:
-        found = dmarc_files.report(paths, progress, pictures=not sys.stdout.isatty())
+        found = files.report(paths, progress, pictures=not sys.stdout.isatty())
     print(reports.markdown(found), end="")
     return FINDINGS if found.all_unusable or found.dropped else 0
 

@@ -39,7 +39,7 @@ LIMIT_THEN = 163_000
 """Records/s of the limit, with many reports, on the machine for which RECORDS_PER_SECOND was set. With them, what is
 asked of a core is a share of its limit: no two machines are equally fast."""
 PEAK_MEGABYTES = 64
-PARTS = 4
+PARTS = 2
 """In which a corpus is read."""
 
 

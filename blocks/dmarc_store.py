@@ -77,21 +77,25 @@ class DmarcStore(Database):
         """
         try:
             with self.working() as connection:
-                return self._add(connection, reading, digest, origin)
+                self._add(connection, reading, digest, origin)
         except IntegrityError:
-            with self.working() as connection:
-                there = connection.execute(_THERE, {"digest": digest}).first()
-            return Added.CONFLICT if there is None else Added.DUPLICATE
+            return self._there(digest, origin)
+        return Added.NEW
 
-    def _add(self, connection: Connection, reading: Reading, digest: str, origin: Origin) -> Added:
-        there = connection.execute(_THERE, {"digest": digest}).first()
-        if there is not None:
+    def _there(self, digest: str, origin: Origin) -> Added:
+        """What becomes of a report that is there already, or another one under its identifiers."""
+        with self.working() as connection:
+            there = connection.execute(_THERE, {"digest": digest}).first()
+            if there is None:
+                return Added.CONFLICT
             if there.mail == origin.mail:  # by a run that died before it could say so, or that reads all anew
                 return Added.NEW
             if origin.sender and not there.sender:  # a copy whose sender is proved proves the other one
                 proved = REPORT.update().where(REPORT.c.id == there.id).values(sender=origin.sender, mail=origin.mail)
                 connection.execute(proved)
             return Added.DUPLICATE
+
+    def _add(self, connection: Connection, reading: Reading, digest: str, origin: Origin) -> None:
         batches = reading.batches()
         first, second = next(batches, []), next(batches, None)
         header = reading.header
@@ -118,7 +122,6 @@ class DmarcStore(Database):
             ordinal += len(batch)
         if second is not None:  # else they were known from the beginning
             connection.execute(_COUNT, {"number": number, **_totals(reading)})
-        return Added.NEW
 
     def add_tls(self, report: TlsReport, digest: str, origin: Origin) -> Added:
         rows = [

@@ -14,8 +14,8 @@ from deliverability.decision import Choice
 from deliverability.errors import GateError
 from deliverability.plan import SHORT_DIGEST
 from deployments import server
-from flows import questions
-from flows.questions import Answer
+from flows.gates import questions
+from flows.gates.questions import Answer
 
 SHORTEST_PREFIX = 4
 """Characters of a run's id that may stand for it."""

@@ -19,7 +19,7 @@ from flows.incident.snowshoe_cleanup import snowshoe_cleanup
 from flows.incident.spf_trim import spf_trim
 from flows.incident.subdomain_setup import subdomain_setup
 from flows.opening import open_estate
-from flows.tasks import observe_footprint, observe_reexpansion, observe_spf, observe_subdomain
+from flows.steps.tasks import observe_footprint, observe_reexpansion, observe_spf, observe_subdomain
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from prefect.client.schemas.objects import State
 from blocks.notifier import Notifier
 from deliverability.errors import NotificationFailed, RunbookError
 from deliverability.estate import Estate
-from flows import conduct, tasks
+from flows import conduct
 from flows.leaving import leave
 from flows.opening import open_estate
 from flows.progress import Progress
+from flows.steps import tasks
 from reports import render
 from reports.record import Record, Status
 

@@ -8,8 +8,8 @@ from prefect.states import Cancelled, Completed, Failed
 
 from deliverability.errors import FINDINGS
 from deliverability.estate import Estate
-from flows import tasks
 from flows.progress import Progress
+from flows.steps import tasks
 from reports import store
 from reports.record import Record, Status
 

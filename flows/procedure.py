@@ -2,7 +2,7 @@
 
 A procedure is a function over a Run; flows/conduct.py runs it inside its flow and ends every way with a report.
 On resume Prefect runs the flow from the top again, so all that stands above the gate is a persisted task or free of
-effects (flows/tasks.py).
+effects (flows/steps/tasks.py).
 """
 
 import time
@@ -29,9 +29,10 @@ from deliverability.errors import (
 from deliverability.estate import Estate
 from deliverability.finding import Finding, failed
 from deliverability.plan import Plan
-from flows import questions, tasks, turn
-from flows.gate import gate
+from flows.gates import questions
+from flows.gates.gate import gate
 from flows.progress import Progress
+from flows.steps import tasks, turn
 from reports import render, store
 from reports.record import Action, Record, Status
 

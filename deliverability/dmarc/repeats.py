@@ -17,12 +17,15 @@ KNOWN_LIMIT = 4_096
 KNOWN_SIZE = 2_048
 """Bytes: what is longer is read each time, for all that is known stays in memory."""
 LAYOUT_LIMIT = 16
-"""Of one report: each costs some milliseconds."""
+"""New ones of one report: each costs some milliseconds."""
+LAYOUTS_LIMIT = 256
 WAITING_LIMIT = 1 << 18
 """Bytes that wait for the end of a record; no record of a reporter's has so many."""
 
 _known: dict[tuple[bytes, ...], Record] = {}
 """Of all reports, since a reporter's are alike: by what stands before, between and after address and count."""
+_layouts: dict[int, list[Layout]] = {}
+"""Of all reports, by the number of tags, in which nearly all of them differ."""
 
 
 class Parser(Protocol):
@@ -51,8 +54,6 @@ class Repeats:
 
     def __init__(self, parser: Parser) -> None:
         self._parser = parser
-        self._layouts: dict[int, list[Layout]] = {}
-        """By the number of tags, in which nearly all of them differ."""
         self._learned = 0
         self._rest = b""
         self._plain = False
@@ -126,14 +127,16 @@ class Repeats:
     def _match(self, text: str) -> tuple[Layout, tuple[str, ...]] | None:
         """How a record is laid out, and its texts."""
         number = text.count("<")
-        for one in self._layouts.get(number, ()):
+        for one in _layouts.get(number, ()):
             if found := one.pattern.fullmatch(text):
                 return one, found.groups()
         new = layout.of(text) if self._learned < LAYOUT_LIMIT else None
         if new is None:
             return None
         self._learned += 1
-        self._layouts.setdefault(number, []).append(new)
+        if sum(map(len, _layouts.values())) >= LAYOUTS_LIMIT:
+            _layouts.clear()
+        _layouts.setdefault(number, []).append(new)
         found = new.pattern.fullmatch(text)
         return None if found is None else (new, found.groups())
 

@@ -11,8 +11,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.daily import Daily, conducted
-from flows.dmarc import judge, look, say, tell
-from flows.dmarc_fetch import fetch, find, opened_store
+from flows.dmarc.fetch import fetch, find, opened_store
+from flows.dmarc.judging import judge, look, say, tell
 from reports.record import Record
 
 PROCEDURE = "dmarc-daily"

@@ -13,9 +13,9 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from deliverability.errors import GateError
-from flows import questions
-from flows.gate import TIMEOUT
-from flows.questions import Answer
+from flows.gates import questions
+from flows.gates.gate import TIMEOUT
+from flows.gates.questions import Answer
 
 
 @flow(name="expire-gates")

@@ -16,13 +16,13 @@ from prefect.client.schemas.objects import State
 
 from deliverability.reexpansion import planning
 from flows.conduct import conduct
-from flows.forward import publishing
-from flows.guarded import guarding
 from flows.procedure import Run
-from flows.tasks import observe_reexpansion
-from flows.verification import log_position
-from flows.verify_dns import verify_spf
-from flows.verify_reexpansion import verify_ready
+from flows.proofs.dns import verify_spf
+from flows.proofs.reexpansion import verify_ready
+from flows.proofs.verification import log_position
+from flows.steps.forward import publishing
+from flows.steps.guarded import guarding
+from flows.steps.tasks import observe_reexpansion
 from reports.record import Record
 
 

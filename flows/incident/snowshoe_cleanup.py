@@ -13,10 +13,10 @@ from prefect.client.schemas.objects import State
 
 from deliverability.footprint import planning
 from flows.conduct import conduct
-from flows.guarded import guarding
 from flows.procedure import Run
-from flows.tasks import observe_footprint
-from flows.verification import log_position, verify_footprint
+from flows.proofs.verification import log_position, verify_footprint
+from flows.steps.guarded import guarding
+from flows.steps.tasks import observe_footprint
 from reports.record import Record
 
 

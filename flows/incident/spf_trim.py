@@ -16,10 +16,10 @@ from prefect.client.schemas.objects import State
 
 from deliverability.dns import spf_plan
 from flows.conduct import conduct, dns_master
-from flows.forward import publishing
 from flows.procedure import Run
-from flows.tasks import observe_spf
-from flows.verify_dns import verify_spf
+from flows.proofs.dns import verify_spf
+from flows.steps.forward import publishing
+from flows.steps.tasks import observe_spf
 from reports.record import Record
 
 

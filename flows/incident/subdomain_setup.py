@@ -17,12 +17,12 @@ from prefect.client.schemas.objects import State
 
 from deliverability.subdomain import planning
 from flows.conduct import conduct
-from flows.forward import make_key, publishing, renaming
-from flows.guarded import guarding
 from flows.procedure import Run
-from flows.tasks import observe_subdomain
-from flows.verification import log_position
-from flows.verify_subdomain import refuse_unsound, verify_records, verify_senders, verify_signing
+from flows.proofs.subdomain import refuse_unsound, verify_records, verify_senders, verify_signing
+from flows.proofs.verification import log_position
+from flows.steps.forward import make_key, publishing, renaming
+from flows.steps.guarded import guarding
+from flows.steps.tasks import observe_subdomain
 from reports.record import Record
 
 

@@ -17,13 +17,13 @@ from prefect.client.schemas.objects import State
 
 from deliverability import rollback, rollback_forward
 from flows.conduct import conduct
-from flows.forward import publishing, renaming
-from flows.guarded import guarding
 from flows.procedure import Run
-from flows.tasks import observe_footprint, observe_forward, observe_past_run
-from flows.verification import log_position, verify_footprint
-from flows.verify_dns import verify_spf
-from flows.verify_forward import verify_files_back, verify_senders_back
+from flows.proofs.dns import verify_spf
+from flows.proofs.forward import verify_files_back, verify_senders_back
+from flows.proofs.verification import log_position, verify_footprint
+from flows.steps.forward import publishing, renaming
+from flows.steps.guarded import guarding
+from flows.steps.tasks import observe_footprint, observe_forward, observe_past_run
 from reports import store
 from reports.record import Record
 from reports.store import Past

@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from deliverability.plan import Plan, ReloadService, RemoveAddress
-from flows.gate import gate
+from flows.gates.gate import gate
 from reports.render import plan_markdown
 
 

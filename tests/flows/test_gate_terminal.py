@@ -10,7 +10,7 @@ import pytest
 
 from deliverability.decision import Choice, Decision
 from deployments.settings import environment, port_of
-from flows.gate import gate
+from flows.gates.gate import gate
 from tests.flows.gated import plan
 from tests.flows.prefect_lab import lab
 from tests.flows.terminal import CTRL_C, CTRL_D, ROOT, Terminal
@@ -19,7 +19,7 @@ DIGEST = plan().short_digest
 DECISION, NAME, REASON = "decision: approve or reject [reject]: ", "name: who decides", "reason: why, for the report: "
 SETUP = """
 from datetime import UTC, datetime, timedelta
-from flows.gate import gate
+from flows.gates.gate import gate
 from tests.flows.gated import plan
 def ask(seconds):
     due = datetime.now(UTC) + timedelta(seconds=seconds)

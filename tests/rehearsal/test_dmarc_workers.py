@@ -12,7 +12,7 @@ from mailroom import POSTGRESQL, Mailroom
 from deployments import server
 from deployments.rehearse import prefect_home
 from estates import PATIENCE, Desk
-from flows.dmarc_fetch import PART
+from flows.dmarc.fetch import PART
 from rehearsal.dmarc import week
 from rehearsal.dmarc.week import DAY_SECONDS
 

@@ -1,4 +1,4 @@
-"""The proof that a run is taken back which changed files or a From. That its records are is verify_dns.py's."""
+"""The proof that a run is taken back which changed files or a From. That its records are is dns.py's."""
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -8,8 +8,8 @@ from blocks.ssh_host import SshHost
 from deliverability.finding import Finding, judged
 from deliverability.plan import Plan
 from flows.opening import open_estate
-from flows.tasks import RETRIED
-from flows.verification import bind_warnings, mail, now
+from flows.proofs.verification import bind_warnings, mail, now
+from flows.steps.tasks import RETRIED
 
 
 @task(cache_policy=NO_CACHE, **RETRIED)

@@ -16,8 +16,8 @@ from prefect.flow_runs import suspend_flow_run
 from deliverability import decision as decisions
 from deliverability.decision import Choice, Decision
 from deliverability.plan import Plan
-from flows import gate_terminal, questions
-from flows.questions import Answer, Question
+from flows.gates import questions, terminal
+from flows.gates.questions import Answer, Question
 from reports.render import cell
 
 GRACE = timedelta(days=1)
@@ -48,7 +48,7 @@ def gate(plan: Plan, shown: str, *, key: str, deadline: datetime, unattended: bo
         return _decision(plan, Choice.APPROVE, "rehearsal (unattended)", reason, via="unattended")
     run = _deployed_run()
     if run is None:
-        return gate_terminal.ask(plan, shown, deadline)
+        return terminal.ask(plan, shown, deadline)
     return _ask_suspended(run, plan, shown, key, deadline)
 
 

@@ -21,8 +21,8 @@ from deliverability.plan import Plan, SetRecord
 from flows.opening import open_estate
 from flows.procedure import REBUILDS
 from flows.progress import Progress
-from flows.tasks import RETRIED
-from flows.verification import now
+from flows.proofs.verification import now
+from flows.steps.tasks import RETRIED
 
 
 @task(cache_policy=NO_CACHE, **RETRIED)

@@ -1,4 +1,4 @@
-"""The proof of an address that came back: the host sends from it. That receivers know it is verify_dns.py's."""
+"""The proof of an address that came back: the host sends from it. That receivers know it is dns.py's."""
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -9,8 +9,8 @@ from deliverability.finding import Finding
 from deliverability.plan import Plan
 from deliverability.reexpansion import planning
 from flows.opening import open_estate
-from flows.tasks import RETRIED
-from flows.verification import bind_warnings, mail, now
+from flows.proofs.verification import bind_warnings, mail, now
+from flows.steps.tasks import RETRIED
 
 
 @task(cache_policy=NO_CACHE, **RETRIED)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from deliverability import decision as decisions
 from deliverability.decision import Choice, Decision
 from deliverability.plan import SHORT_DIGEST, Plan
-from flows.questions import clean
+from flows.gates.questions import clean
 
 STDIN = 0
 TRIES = 20

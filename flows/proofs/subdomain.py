@@ -26,9 +26,9 @@ from deliverability.subdomain import planning, records
 from deliverability.subdomain.planning import Target
 from deliverability.subdomain.records import Wanted
 from flows.opening import open_estate
-from flows.tasks import RETRIED
-from flows.verification import bind_warnings, mail, now
-from flows.verify_dns import authoritative, published
+from flows.proofs.dns import authoritative, published
+from flows.proofs.verification import bind_warnings, mail, now
+from flows.steps.tasks import RETRIED
 
 
 def refuse_unsound(host: Writer) -> None:

@@ -22,7 +22,7 @@ from deliverability.dmarc.traffic import kinds
 from deliverability.errors import FINDINGS
 from deliverability.finding import Finding, Verdict
 from flows.daily import Daily
-from flows.dmarc_fetch import AGAIN, Mails
+from flows.dmarc.fetch import AGAIN, Mails
 from flows.opening import open_estate
 from reports import charts
 from reports.dmarc import DmarcReport, Unusable, markdown

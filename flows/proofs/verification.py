@@ -20,7 +20,7 @@ from deliverability.footprint.observation import Footprint
 from deliverability.plan import Plan
 from deliverability.postfix import mail_log
 from flows.opening import open_estate
-from flows.tasks import RETRIED
+from flows.steps.tasks import RETRIED
 
 Prove = Callable[[Plan, Footprint, Estate, str], list[Finding]]
 """What a procedure says about a look at the host after its plan; the text is the moment of the look."""

@@ -13,7 +13,6 @@ from deliverability.footprint import planning
 from deliverability.plan import Plan
 from deliverability.reexpansion import planning as reexpansion
 from deliverability.subdomain import planning as subdomain
-from flows.hygiene import dmarc_daily
 from flows.incident.ip_reexpansion import ip_reexpansion
 from flows.incident.snowshoe_cleanup import snowshoe_cleanup
 from flows.incident.spf_trim import spf_trim
@@ -74,15 +73,18 @@ def _plan_ip_reexpansion(estate: str, address: str = "") -> Plan:
     return reexpansion.plan(observe_reexpansion.fn(estate, address, "plan only"), open_estate(estate), what)
 
 
-PROCEDURES = {
-    procedure.name: procedure
-    for procedure in (
-        Procedure(planning.PROCEDURE, snowshoe_cleanup, _plan_snowshoe_cleanup),
-        Procedure(spf_plan.PROCEDURE, spf_trim, _plan_spf_trim),
-        Procedure(reexpansion.PROCEDURE, ip_reexpansion, _plan_ip_reexpansion),
-        Procedure(subdomain.PROCEDURE, subdomain_setup, _plan_subdomain_setup),
-        Procedure(dmarc_daily.PROCEDURE, dmarc_daily.dmarc_daily),
-    )
+def _dmarc_daily() -> Procedure:
+    from flows.hygiene import dmarc_daily  # with pandas and matplotlib it takes two seconds that others need not wait
+
+    return Procedure(dmarc_daily.PROCEDURE, dmarc_daily.dmarc_daily)
+
+
+PROCEDURES: dict[str, Callable[[], Procedure]] = {
+    planning.PROCEDURE: lambda: Procedure(planning.PROCEDURE, snowshoe_cleanup, _plan_snowshoe_cleanup),
+    spf_plan.PROCEDURE: lambda: Procedure(spf_plan.PROCEDURE, spf_trim, _plan_spf_trim),
+    reexpansion.PROCEDURE: lambda: Procedure(reexpansion.PROCEDURE, ip_reexpansion, _plan_ip_reexpansion),
+    subdomain.PROCEDURE: lambda: Procedure(subdomain.PROCEDURE, subdomain_setup, _plan_subdomain_setup),
+    "dmarc-daily": _dmarc_daily,
 }
 
 
@@ -91,4 +93,4 @@ def find(name: str) -> Procedure:
     if name not in PROCEDURES:
         known = ", ".join(sorted(PROCEDURES))
         raise RunbookError(f"no procedure {name!r}", next_step=f"name one of: {known}")
-    return PROCEDURES[name]
+    return PROCEDURES[name]()

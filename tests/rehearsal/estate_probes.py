@@ -28,11 +28,11 @@ with smtplib.SMTP("127.0.0.1", port, timeout=10) as server:
 """
 
 
-def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
-    """The first true answer, or the last false one."""
+def until(condition: Callable[[], Any], seconds: float = 10, every: float = 0.02) -> Any:
+    """The first true answer, or the last false one; whoever asks by a command does not ask so often."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()) and time.monotonic() < deadline:
-        time.sleep(0.02)
+        time.sleep(every)
     return answer
 
 

@@ -42,6 +42,12 @@ class Mailroom:
         self.desk.write_estate(f'[dmarc]\nstore = "{store}"\n{more}')
         return store
 
+    def use_postgresql(self) -> None:
+        """Use the store of the estate's mail host, which starts empty."""
+        started = self.host.run(["report-database", "start"])
+        assert started.returncode == 0, started.stderr
+        self.use(POSTGRESQL)
+
     def deliver(self, mails: Iterable[bytes]) -> None:
         deliver(self.host, mails)
 

@@ -69,7 +69,10 @@ def test_a_dry_run_changes_nothing(room: Mailroom) -> None:
     assert reported(room.last()) == expected(sent)
 
 
-def test_all_reads_what_was_read_and_counts_it_once(room: Mailroom) -> None:
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+def test_all_reads_what_was_read_and_counts_it_once(room: Mailroom, store: str) -> None:
+    if store == "postgresql":
+        room.use_postgresql()
     sent = week.busy(TODAY, 25)
     room.deliver(sent.mails)
     room.run()

@@ -39,9 +39,7 @@ GROUP BY source_ip ORDER BY failing DESC;
 @pytest.fixture
 def room(desk: Desk) -> Mailroom:
     room = Mailroom(desk)
-    started = room.host.run(["report-database", "start"])
-    assert started.returncode == 0, started.stderr
-    room.use(POSTGRESQL)
+    room.use_postgresql()
     return room
 
 
@@ -80,15 +78,6 @@ def test_the_runbooks_questions(room: Mailroom) -> None:
         for source, total in sent.messages.items()
         if source not in OWN and total > sent.passed[source]
     }
-
-
-def test_a_second_run_adds_nothing(room: Mailroom) -> None:
-    sent = week.busy(TODAY, 25)
-    room.deliver(sent.mails)
-    room.run()
-    before = room.content()
-    room.run("--set", "all=true")
-    assert room.content() == before
 
 
 def test_the_runbooks_own_tables_are_let_be(room: Mailroom) -> None:

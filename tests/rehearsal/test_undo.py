@@ -183,7 +183,7 @@ def test_it_waits_for_a_person_when_it_is_started_from_its_deployment(
     argv = [sys.executable, "-m", "prefect", "deployment", "run", "undo/rehearsal", "--param", f"run={cleanup}"]
     started = desk.estate.hub_run(argv, timeout=PATIENCE, env=environment, cwd=PROJECT)
     assert started.returncode == 0, started.stderr
-    (waiting,) = until(lambda: json.loads(desk.run("approvals", "--json").stdout)["waiting"], PATIENCE)
+    (waiting,) = until(lambda: json.loads(desk.run("approvals", "--json").stdout)["waiting"], PATIENCE, every=1)
     assert waiting["procedure"] == "undo"
     assert state(desk) == cleaned
     answer = ("--digest", waiting["digest"][:12], "--by", "Ann", "--reason", "CHG-8")

@@ -175,4 +175,7 @@ if __name__ == "__main__":
     from deployments import approvals, here, server  # noqa: F401 - this is what it is for
     from flows import catalogue, lock  # noqa: F401
 
+    for name in catalogue.PROCEDURES:
+        catalogue.find(name)
+
     serve(sys.argv[1])

@@ -34,4 +34,6 @@ def exchange(
         connection.close()
     if len(content) > limit:
         raise TooLong
+    if response.length:  # http.client itself takes what there is: a server that restarts ends in mid-answer
+        raise http.client.IncompleteRead(content, response.length)
     return Answer(response.status, content.decode("utf-8", "replace"))

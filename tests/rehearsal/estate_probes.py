@@ -92,7 +92,10 @@ class Footprint:
         self.state = state
         self.group = Path(facts["cgroup"])
         self.pids = processes_of(state)
-        self.networks = {network_of(pid) for pid in [facts["hub"], *facts["pids"].values()]}
+        first = [facts["hub"], *facts["pids"].values()]
+        self.networks = {network_of(pid) for pid in first}
+        # The kernel gives a free number away again, at once if another test starts an estate: none of these is free.
+        self._held = [os.open(f"/proc/{pid}/ns/net", os.O_RDONLY) for pid in first]
         assert len(self.pids) > 20
         assert len(self.networks) == 1 + len(facts["pids"])
         assert network_of(os.getpid()) not in self.networks

@@ -97,6 +97,7 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # SQLAlchemy's own recipe: the driver would begin transactions of its own
     connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    connection.execute("PRAGMA page_size = 16384")  # of a new file; writing many rows takes a fifth less than with 4096
     connection.execute("PRAGMA journal_mode = WAL")
     # A power cut may take the last transactions, in their order: a mail that is not in the ledger is read again.
     connection.execute("PRAGMA synchronous = NORMAL")

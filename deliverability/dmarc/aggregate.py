@@ -11,7 +11,7 @@ from xml.parsers import expat
 
 from deliverability.dmarc import values
 from deliverability.dmarc.encoding import utf8
-from deliverability.dmarc.grammar import FEEDBACK, POLICY, Node
+from deliverability.dmarc.grammar import FEEDBACK, FIELDS, POLICY, Node
 from deliverability.dmarc.heading import Acceptance, header
 from deliverability.dmarc.layout import Layout
 from deliverability.dmarc.limits import LIMITS, Limits
@@ -85,12 +85,8 @@ class Reading:
     def _read(self, parser: "_Parser") -> Iterator[list[Record]]:
         text = utf8(self._document.chunks())
         feeder = Repeats(parser)
-        tags = 0
         try:
             for chunk in mended(text) if self.mended else text:
-                tags += chunk.count(b"<")
-                if tags > self._rules.limits.tags:
-                    raise BadReport(f"over {self._rules.limits.tags} tags")
                 feeder.feed(chunk)
                 self._header = parser.header
                 if self._header and parser.batch:
@@ -131,6 +127,7 @@ class _Parser:
         self._in_section = False
         self._wrappers = 0
         self._fed = 0
+        self._tags = 0
         self._texts: list[str] = []
         self._fields: dict[str, str] = {}
         self._metadata: dict[str, str] | None = None
@@ -172,6 +169,9 @@ class _Parser:
             return
         self.refused = True
         self._fed += len(chunk)
+        self._tags += chunk.count(b"<")
+        if self._tags > self._limits.tags:
+            raise BadReport(f"over {self._limits.tags} tags")
         try:
             self._expat.Parse(chunk)
         except expat.ExpatError:
@@ -190,20 +190,20 @@ class _Parser:
 
     def repeat(self, like: Record, source: str, count: int) -> None:
         if self._is_ours(like.header_from):
-            self._keep(Record._make((source, count, *like[2:])))
+            self.messages += count
+            self.batch.append(Record._make((source, count, *like[2:])))
         else:
             self.dropped["header_from"] += 1
         self._count_record()
 
     def record(self, how: Layout, texts: Sequence[str]) -> None:
         stripped = [*map(str.strip, texts), ""]  # the last one is what is MISSING
-        self._fields = {name: stripped[number] for name, number in how.fields}
         self._dkim = [
             _dkim(stripped[domain], stripped[selector], stripped[result]) for domain, selector, result in how.dkim
         ]
         self._spf = [_spf(stripped[domain], stripped[scope], stripped[result]) for domain, scope, result in how.spf]
         self._reasons = [_reason(stripped[kind], stripped[comment]) for kind, comment in how.reasons]
-        self._end_record()
+        self._add_record(*[stripped[number] for number in how.fields])
 
     def close(self) -> None:
         """Raises BadReport, expat.ExpatError if the report is not complete."""
@@ -213,6 +213,7 @@ class _Parser:
 
     def take(self) -> list[Record]:
         batch, self.batch = self.batch, []
+        self.records += len(batch)
         return batch
 
     def _start(self, name: str, attributes: object) -> None:
@@ -303,20 +304,19 @@ class _Parser:
         self._spf.append(_spf(take("spf.domain", ""), take("spf.scope", ""), take("spf.result", "")))
 
     def _end_record(self) -> None:
+        fields, self._fields = self._fields, {}
+        self._add_record(*[fields.get(name, "") for name in FIELDS])
+
+    def _add_record(self, *fields: str) -> None:
         try:
-            record = self._record()
+            record = self._record(*fields)
         except ValueError as field:
             self.dropped[str(field)] += 1
         else:
-            self._keep(record)
-        self._fields = {}
+            self.messages += record.messages
+            self.batch.append(record)
         self._dkim, self._spf, self._reasons = [], [], []
         self._count_record()
-
-    def _keep(self, record: Record) -> None:
-        self.batch.append(record)
-        self.records += 1
-        self.messages += record.messages
 
     def _count_record(self) -> None:
         self._ended += 1
@@ -325,21 +325,30 @@ class _Parser:
         if self.messages > self._limits.messages:
             raise BadReport(f"over {self._limits.messages} messages")
 
-    def _record(self) -> Record:
+    def _record(
+        self,
+        source: str,
+        count: str,
+        disposition: str,
+        dkim: str,
+        spf: str,
+        author: str,
+        envelope_from: str,
+        envelope_to: str,
+    ) -> Record:
         """Raises ValueError with the name of the field that makes it useless."""
-        get = self._fields.get
-        author = get("header_from", "").lower().rstrip(".")[:253]
+        author = author.lower().rstrip(".")[:253]
         if not self._is_ours(author):
             raise ValueError("header_from")
         return Record(
-            values.address(get("source_ip", "")),
-            values.count(get("count", "")),
-            get("disposition", "").lower()[:64],
-            get("aligned_dkim", "").lower() == "pass",
-            get("aligned_spf", "").lower() == "pass",
+            values.address(source),
+            values.count(count),
+            disposition.lower()[:64],
+            dkim.lower() == "pass",
+            spf.lower() == "pass",
             author,
-            get("envelope_from", "").lower()[:253],
-            get("envelope_to", "").lower()[:253],
+            envelope_from.lower()[:253],
+            envelope_to.lower()[:253],
             tuple(self._dkim),
             tuple(self._spf),
             tuple(self._reasons),

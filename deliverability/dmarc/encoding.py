@@ -33,14 +33,15 @@ def utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
             name, mark = sniff(chunk)
             decoder = codecs.getincrementaldecoder(name)("surrogateescape" if name == "utf-8" else "replace")
             chunk = chunk[mark:]
-        text = _bytes(decoder.decode(chunk))
+        plain = name == "utf-8" and chunk.isascii() and not decoder.getstate()[0]
+        text = (chunk if plain else _bytes(decoder.decode(chunk))).translate(None, _CONTROL)
         if not begun:
             text = text.lstrip(b" \t\r\n")
             begun = bool(text)
         if text:
             yield text
     if decoder is not None and (rest := decoder.decode(b"", final=True)):
-        yield _bytes(rest)
+        yield _bytes(rest).translate(None, _CONTROL)
 
 
 def sniff(head: bytes) -> tuple[str, int]:
@@ -64,7 +65,6 @@ def sniff(head: bytes) -> tuple[str, int]:
 
 def _bytes(text: str) -> bytes:
     try:
-        found = text.encode()
+        return text.encode()
     except UnicodeEncodeError:
-        found = text.translate(_WINDOWS_1252).encode("utf-8", "replace")
-    return found.translate(None, _CONTROL)
+        return text.translate(_WINDOWS_1252).encode("utf-8", "replace")

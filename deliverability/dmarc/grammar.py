@@ -24,6 +24,17 @@ def _leaves(prefix: str, *names: str) -> dict[str, Node]:
 
 POLICY = ("domain", "p", "sp", "np", "adkim", "aspf", "pct", "fo", "testing", "discovery_method")
 
+FIELDS = (
+    "source_ip",
+    "count",
+    "disposition",
+    "aligned_dkim",
+    "aligned_spf",
+    "header_from",
+    "envelope_from",
+    "envelope_to",
+)
+"""What a record has once."""
 PARTS = {"dkim": ("domain", "selector", "result"), "spf": ("domain", "scope", "result"), "reason": ("type", "comment")}
 """Of what a record may have several: their fields."""
 

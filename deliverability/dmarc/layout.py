@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from deliverability.dmarc.grammar import FEEDBACK, PARTS, Node
+from deliverability.dmarc.grammar import FEEDBACK, FIELDS, PARTS, Node
 
 _PLAIN = re.compile(r"(?:<(?:/[A-Za-z_]+|[A-Za-z_]+/?)>[^<>&]*)+")
 """Elements and text: no attributes, comments, entities or sections of text."""
@@ -35,8 +35,8 @@ class Layout:
 
     pattern: re.Pattern[str]
     """Its groups are the texts."""
-    fields: tuple[tuple[str, int], ...]
-    """What a record has once."""
+    fields: tuple[int, ...]
+    """What a record has once, in the order of FIELDS."""
     dkim: tuple[tuple[int, ...], ...]
     spf: tuple[tuple[int, ...], ...]
     reasons: tuple[tuple[int, ...], ...]
@@ -55,7 +55,7 @@ def of(record: str) -> Layout | None:
 @lru_cache(maxsize=1 << 8)  # compiling takes milliseconds, and all reports of a reporter are laid out alike
 def _layout(skeleton: str) -> Layout | None:
     elements = _elements(skeleton) if _PLAIN.fullmatch(skeleton) else []
-    fields = {name: number for _, texts in elements for name, number in texts.items() if name and "." not in name}
+    fields = {name: number for _, texts in elements for name, number in texts.items() if name in FIELDS}
     if not {"source_ip", "count"} <= fields.keys():
         return None
     empty = re.compile(r"<([A-Za-z_]+)>(?=</\1>)")
@@ -65,7 +65,7 @@ def _layout(skeleton: str) -> Layout | None:
     parts = {kind: tuple(_numbers(elements, kind, names)) for kind, names in PARTS.items()}
     return Layout(
         re.compile(pattern),
-        tuple(fields.items()),
+        tuple(fields.get(name, MISSING) for name in FIELDS),
         parts["dkim"],
         parts["spf"],
         parts["reason"],

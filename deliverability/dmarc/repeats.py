@@ -12,6 +12,7 @@ from deliverability.dmarc.layout import Layout
 from deliverability.dmarc.report import Record
 
 _BEGIN, _END = b"<record>", b"</record>"
+_SOURCE, _COUNT = b"source_ip>", b"count>"
 
 KNOWN_LIMIT = 4_096
 KNOWN_SIZE = 2_048
@@ -22,8 +23,12 @@ LAYOUTS_LIMIT = 256
 WAITING_LIMIT = 1 << 18
 """Bytes that wait for the end of a record; no record of a reporter's has so many."""
 
-_known: dict[tuple[bytes, ...], Record] = {}
-"""Of all reports, since a reporter's are alike: by what stands before, between and after address and count."""
+Same = tuple[bytes, bytes, bytes, bytes, bytes]
+"""What stands before, between and after address and count."""
+_NOTHING = (b"", b"", b"", b"", b"")
+
+_known: dict[Same, Record] = {}
+"""Of all reports, since a reporter's are alike."""
 _layouts: dict[int, list[Layout]] = {}
 """Of all reports, by the number of tags, in which nearly all of them differ."""
 
@@ -64,53 +69,57 @@ class Repeats:
         if self._plain:
             self._parser.feed(chunk)
             return
-        text, at, between = self._rest + chunk, 0, False
-        self._rest = b""
-        while (begin := text.find(_BEGIN, at)) >= 0:
-            if begin > at and not (gap := text[at:begin]).isspace():
-                self._parser.feed(gap)
-                between = False
-            if not (between or self._parser.between_records):
-                self._give_up(text[begin:])
-                return
-            between = True
-            end = text.find(_END, begin) + len(_END)
-            if end < len(_END):
-                self._wait(text[begin:])
-                return
-            self._record(text[begin:end])
-            at = end
-            if self._plain:
-                self._parser.feed(text[at:])
-                return
-        cut = max(at, len(text) - len(_BEGIN) + 1)  # the beginning of a record may be cut in two
-        self._parser.feed(text[at:cut])
-        self._rest = text[cut:]
+        text, self._rest = self._rest + chunk, b""
+        *records, rest = text.split(_END)
+        self._records(records)
+        if self._plain:
+            self._parser.feed(rest)
+        elif (begin := rest.find(_BEGIN)) < 0:
+            cut = max(0, len(rest) - len(_BEGIN) + 1)  # the beginning of a record may be cut in two
+            self._parser.feed(rest[:cut])
+            self._rest = rest[cut:]
+        elif self._between(rest[:begin]) and len(rest) <= WAITING_LIMIT:
+            self._rest = rest[begin:]
+        else:
+            self._give_up(rest[begin:])
 
     def close(self) -> None:
         """Feed what waited for more."""
         self._give_up(self._rest)
 
-    def _wait(self, rest: bytes) -> None:
-        if len(rest) > WAITING_LIMIT:
-            self._give_up(rest)
-        else:
-            self._rest = rest
-
     def _give_up(self, rest: bytes) -> None:
         self._plain, self._rest = True, b""
         self._parser.feed(rest)
 
-    def _record(self, raw: bytes) -> None:
-        before, _, rest = raw.partition(b"<source_ip>")
-        source, _, rest = rest.partition(b"</source_ip>")
-        between, _, rest = rest.partition(b"<count>")
-        count, _, after = rest.partition(b"</count>")
-        same = before, between, after
-        like = _known.get(same)
-        if like is not None and (new := _new(source, count)):
-            self._parser.repeat(like, *new)
-            return
+    def _between(self, gap: bytes) -> bool:
+        """Whether a record begins after these bytes, if it does."""
+        if gap and not gap.isspace():
+            self._parser.feed(gap)
+        return self._parser.between_records
+
+    def _records(self, texts: list[bytes]) -> None:
+        """Each without its end, and with all that stands before it."""
+        between = self._parser.between_records
+        for number, text in enumerate(texts):
+            same, source, count = _parted(text)
+            like = _known.get(same) if between else None
+            if like is not None and (new := _new(source, count)):
+                self._parser.repeat(like, *new)
+                continue
+            begin = text.find(_BEGIN)
+            if begin < 0:
+                self._parser.feed(text + _END)
+            elif self._between(text[:begin]):
+                self._record(text[begin:] + _END, same)
+            else:
+                self._give_up(_END.join((text[begin:], *texts[number + 1 :], b"")))
+                return
+            if self._plain:
+                self._parser.feed(_END.join((*texts[number + 1 :], b"")))
+                return
+            between = self._parser.between_records
+
+    def _record(self, raw: bytes, same: Same) -> None:
         found = self._match(raw.decode("ascii")) if raw.isascii() else None
         if found is None:
             self._parser.feed(raw)
@@ -119,7 +128,7 @@ class Repeats:
         how, texts = found
         taken = len(self._parser.batch)
         self._parser.record(how, texts)
-        if how.repeats and len(raw) <= KNOWN_SIZE and len(self._parser.batch) > taken:
+        if how.repeats and _can_repeat(same) and len(raw) <= KNOWN_SIZE and len(self._parser.batch) > taken:
             if len(_known) >= KNOWN_LIMIT:
                 _known.clear()
             _known[same] = self._parser.batch[-1]
@@ -141,9 +150,33 @@ class Repeats:
         return None if found is None else (new, found.groups())
 
 
+def _parted(text: bytes) -> tuple[Same, bytes, bytes]:
+    """A record: all of it but address and count, and these two."""
+    parts = text.split(b"<", 6)
+    if len(parts) < 7:
+        return _NOTHING, b"", b""
+    before, record, row, source, between, count, after = parts
+    return (before, record, row, between, after), source, count
+
+
+def _can_repeat(same: Same) -> bool:
+    """Whether address and count are where they are cut out."""
+    before, record, row, between, after = same
+    return (
+        (not before or before.isspace())
+        and record.startswith(b"record>")
+        and between.startswith(b"/source_ip>")
+        and after.startswith(b"/count>")
+    )
+
+
 def _new(source: bytes, count: bytes) -> tuple[str, int] | None:
     """Address and count; None if a parser might see more in them, or less."""
+    if not (source.startswith(_SOURCE) and count.startswith(_COUNT)):
+        return None
     try:
-        return values.address(source.decode("ascii")), values.count(count.decode("ascii"))
+        return values.address(source[len(_SOURCE) :].decode("ascii")), values.count(
+            count[len(_COUNT) :].decode("ascii")
+        )
     except ValueError:
         return None

@@ -82,6 +82,6 @@ def test_as_many_documents_of_a_mail_are_read_as_the_attacks_say() -> None:
 
 
 def test_elements_without_end_are_refused() -> None:
-    reading = Reading(Bytes(report(record() * 10).encode()), NOW, limits=Limits(tags=50))
+    reading = Reading(Bytes(report(record("<record >") * 10).encode()), NOW, limits=Limits(tags=50))
     with pytest.raises(BadReport, match="over 50 tags"):
         list(reading.batches())

@@ -161,7 +161,7 @@ def _parted(text: bytes) -> tuple[Same, bytes, bytes]:
 
 def _can_repeat(same: Same) -> bool:
     """Whether address and count are where they are cut out."""
-    before, record, row, between, after = same
+    before, record, _, between, after = same
     return (
         (not before or before.isspace())
         and record.startswith(b"record>")

@@ -12,7 +12,7 @@ from blocks.ssh_session import Reader
 from deliverability.errors import RunbookError
 from deliverability.estate import Estate
 from deliverability.finding import Finding, Verdict
-from flows.dmarc.fetch import store_url
+from flows.dmarc.stores import store_url
 
 
 def examine(estate: Estate) -> list[Finding]:

@@ -1,47 +1,36 @@
 """Mails out of the mailbox into the store. What becomes of each is in the store's ledger, so that whoever goes on after
 a crash, or beside another worker, finds what is left to do."""
 
-import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from prefect import runtime, task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.deployments import run_deployment
 
 from blocks.dmarc_store import DmarcStore, Entry
-from blocks.mailbox import Fetched, Mailbox, OpenMailbox
+from blocks.mailbox import Fetched, Mailbox
 from blocks.resolver import PublicResolver
 from deliverability import authentication
 from deliverability.dmarc import intake
 from deliverability.dmarc.intake import Outcome, Result, Rules
 from deliverability.dmarc.limits import LIMITS, MEGABYTE
-from deliverability.errors import MailboxAway, MailboxError, StoreAway, StoreError
+from deliverability.errors import MailboxAway, MailboxError, StoreAway
 from deliverability.estate import Estate
+from flows.dmarc.counted import Counted
+from flows.dmarc.flags import flagging
+from flows.dmarc.stores import store_url
 from flows.opening import open_estate
 from flows.progress import Progress
-from reports import store
 
 PART = 1_000
 """Mails that one worker takes at a time, when there are more."""
 
 PART_FLOW = "dmarc-part"
 PART_SECONDS = 3_600.0
-TO_LOOK_AT = (Outcome.QUARANTINED, Outcome.CONFLICT, Outcome.OTHER)
-"""What is flagged for a person instead of being set to seen."""
-
-FLAG_EVERY = 50
 SHOWN_FROM = 100
 """Mails from which on progress is shown."""
-
-SAID_EVERY_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -74,26 +63,6 @@ async def _is_away(task: Any, run: TaskRun, state: State[Any]) -> bool:
 AGAIN: dict[str, Any] = {"retries": 4, "retry_delay_seconds": [5, 20, 60, 120], "retry_condition_fn": _is_away}
 
 
-def store_url(estate: Estate) -> str:
-    """Where the estate's reports are kept. Raises StoreError."""
-    url = os.path.expandvars(estate.dmarc.store)
-    if "$" in url:
-        raise StoreError(
-            f"dmarc.store is {estate.dmarc.store}, which the environment does not have", next_step="set it"
-        )
-    return url or f"sqlite:///{store.var() / f'dmarc-{estate.name}.sqlite'}"
-
-
-@contextmanager
-def opened_store(estate: Estate, dry_run: bool) -> Iterator[str]:
-    """The URL of the estate's store; of a dry run that of one that is thrown away after it. Raises StoreError."""
-    if not dry_run:
-        yield store_url(estate)
-        return
-    with TemporaryDirectory(prefix="runbook-dry-run-") as folder:
-        yield f"sqlite:///{Path(folder) / 'dmarc.sqlite'}"
-
-
 @task(**AGAIN)
 def find(estate: str, to: str, all: bool) -> Mails:
     """Which mails are not in the ledger, or all; `to` is the store they go to. Raises MailboxError, StoreError."""
@@ -104,7 +73,7 @@ def find(estate: str, to: str, all: bool) -> Mails:
         with DmarcStore(url, make=url == to) as kept:
             ledger = kept.ledger(mailbox.name, box.uidvalidity)
         if url == to:  # a run that died had no time to flag what it had stored
-            with _flags(box) as flags:
+            with flagging(box) as flags:
                 for uid in box.unseen():
                     flags.add(uid, ledger.get(uid))
         uids = [uid for uid in box.uids() if all or uid not in ledger]
@@ -152,7 +121,7 @@ def read(estate: str, mails: Mails) -> None:
         ledger = {} if mails.again else kept.ledger(mailbox.name, box.uidvalidity)
         todo = [uid for uid in mails.uids if uid not in ledger]  # else this run had read it when it had to try again
         counted = Counted(len(todo), "mails", SHOWN_FROM)
-        with _flags(box if mails.flag else None) as flags:
+        with flagging(box if mails.flag else None) as flags:
             for mail in box.fetch(todo, LIMITS.mail):
                 result = _take(mail, kept, rules)
                 entry = Entry(mail.uid, result.message_id, result.sha256, result.outcome, result.reason)
@@ -176,53 +145,3 @@ def _take(mail: Fetched, kept: DmarcStore, rules: Rules) -> Result:
         words = f"{mail.size // MEGABYTE} MB, the limit is {LIMITS.mail // MEGABYTE}: it was not fetched"
         return Result(outcome=Outcome.QUARANTINED, reasons=[words])
     return intake.take(mail.raw, kept, rules)
-
-
-class _Flags:
-    """Flags to be set, some mails at a time; none without a mailbox."""
-
-    def __init__(self, box: OpenMailbox | None) -> None:
-        self._box = box
-        self._seen: list[int] = []
-        self._flagged: list[int] = []
-
-    def add(self, uid: int, outcome: str | None) -> None:
-        if outcome is not None:
-            (self._flagged if outcome in TO_LOOK_AT else self._seen).append(uid)
-        if len(self._seen) + len(self._flagged) >= FLAG_EVERY:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._box is not None:
-            self._box.seen(self._seen)
-            self._box.flagged(self._flagged)
-        self._seen, self._flagged = [], []
-
-
-@contextmanager
-def _flags(box: OpenMailbox | None) -> Iterator[_Flags]:
-    flags = _Flags(box)
-    yield flags
-    flags.flush()
-
-
-class Counted:
-    """Progress of many things: an artifact of the run in Prefect, lines for whoever watches."""
-
-    def __init__(self, total: int, what: str, shown_from: int) -> None:
-        self._total = total
-        self._what = what
-        self._done = 0
-        self._lines = Progress()
-        self._said = time.monotonic()
-        shown = total >= shown_from
-        self._artifact: Any = create_progress_artifact(0.0, description=f"{total} {what}") if shown else None
-
-    def step(self) -> None:
-        self._done += 1
-        late = time.monotonic() - self._said > SAID_EVERY_SECONDS
-        if self._artifact is not None and (late or self._done == self._total):
-            percent = 100 * self._done / self._total
-            update_progress_artifact(self._artifact, percent)
-            self._lines.step("fetch", f"{self._done} of {self._total} {self._what}, {percent:.0f} %")
-            self._said = time.monotonic()

@@ -11,8 +11,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.daily import Daily, conducted
-from flows.dmarc.fetch import fetch, find, opened_store
+from flows.dmarc.fetch import fetch, find
 from flows.dmarc.judging import judge, look, say, tell
+from flows.dmarc.stores import opened_store
 from reports.record import Record
 
 PROCEDURE = "dmarc-daily"

@@ -8,7 +8,8 @@ Needs    what dmarc-daily needs; a store that all workers reach.
 
 from prefect import flow
 
-from flows.dmarc.fetch import PART_FLOW, Mails, read, store_url
+from flows.dmarc.fetch import PART_FLOW, Mails, read
+from flows.dmarc.stores import store_url
 from flows.opening import open_estate
 
 

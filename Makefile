@@ -11,6 +11,7 @@ endif
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+PACKAGES := blocks cli.py deliverability deployments flows rehearsal reports
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 
 export PYTHON
@@ -57,7 +58,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@PYTHONWARNINGS=ignore $(PIP) --no-deps --no-build-isolation --editable .
 	@$(BIN)/pip --disable-pip-version-check check >/dev/null || $(BIN)/pip check
 	@# pip compiles on one processor. What cannot be compiled is meant for another Python; importing it would say so.
-	@$(BIN)/python -W ignore -m compileall -qq -j 2 $(VENV)/lib || true
+	@$(BIN)/python -W ignore -m compileall -qq -j 2 $(VENV)/lib $(PACKAGES) || true
 	@touch $@
 
 rehearsal: ## what the rehearsal estate needs: mmdebstrap, and its root file system in the cache

@@ -8,7 +8,7 @@ from prefect import get_run_logger, runtime
 from prefect.client.schemas.objects import State
 
 from blocks.notifier import Notifier
-from deliverability.errors import NotificationFailed, RunbookError
+from deliverability.errors import NotificationFailed, Rejected, RunbookError
 from deliverability.estate import Estate
 from flows import conduct
 from flows.leaving import leave
@@ -44,22 +44,25 @@ class Daily:
 def conducted(procedure: str, estate: str, body: Callable[[Daily], None]) -> State[Record]:
     """Run a body that fills in record and Markdown; whatever ends it, leave a report. Raises only what comes before."""
     run = Daily(procedure, estate)
-    record = conduct.ended = run.record
+    record = run.record
     try:
         body(run)
+    except KeyboardInterrupt:
+        _end_badly(run, Rejected("stopped by Ctrl-C"))
     except RunbookError as error:
         _end_badly(run, error)
     except Exception as error:
         get_run_logger().exception("unexpected error")
         _end_badly(run, RunbookError(f"unexpected {type(error).__name__}: {error}"))
     record.ended = datetime.now(UTC).isoformat(timespec="seconds")
+    conduct.ended = record
     return leave(record, run.markdown or render.report_markdown(record), run.estate, run.progress, run.data)
 
 
 def _end_badly(run: Daily, error: RunbookError) -> None:
     """What the body had to show before the error is shown after it."""
     record = run.record
-    record.status = Status.ERROR
+    record.status = Status.REJECTED if isinstance(error, Rejected) else Status.ERROR
     record.exit_code = error.exit_code
     record.summary = error.fact
     if error.next_step:

@@ -7,12 +7,22 @@ import time
 from prefect import get_run_logger
 from prefect.context import FlowRunContext
 
+from deliverability.errors import RunbookError
 from reports.render import visible
 
 
 class _Visible(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return visible(super().format(record))
+
+
+class Expected(logging.Filter):
+    """Leaves out where an error of our own was raised: the run says what it is, and what to do."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], RunbookError):
+            record.exc_info = None
+        return True
 
 
 def show_warnings() -> None:
@@ -26,6 +36,7 @@ def show_warnings() -> None:
     logging.getLogger("runbook").propagate = False  # Prefect's own console would show it again
     # A traceback for every event that a dead server is not told is nothing to read beside a run's own steps.
     logging.getLogger("prefect._internal").setLevel(logging.CRITICAL)
+    logging.getLogger("prefect.task_runs").addFilter(Expected())
 
 
 def words(error: BaseException) -> str:

@@ -58,7 +58,7 @@ class Database:
 
 def _engine(url: str) -> Engine:
     try:
-        engine = sqlalchemy.create_engine(url, pool_pre_ping=True)
+        engine = sqlalchemy.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))  # a file does not go away
     except (ArgumentError, ImportError):
         raise StoreError(  # without the words, which may have its password
             "dmarc.store is no address of a database that can be used here",

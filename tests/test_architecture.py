@@ -36,10 +36,6 @@ def files(package: str) -> list[Path]:
     return [path for path in SOURCES if path.relative_to(ROOT).parts[0].removesuffix(".py") == package]
 
 
-PURE = {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"}
-"""Of `socket`, what only reckons."""
-
-
 def imports(path: Path) -> Iterator[str]:
     """The full name of every module a file imports, wherever in it the import stands."""
     for node in ast.walk(ast.parse(path.read_text())):
@@ -47,8 +43,7 @@ def imports(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
-            if node.module != "socket" or not {alias.name for alias in node.names} <= PURE:
-                yield node.module or ""
+            yield node.module or ""
 
 
 def tops(path: Path) -> set[str]:

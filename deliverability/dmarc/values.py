@@ -2,10 +2,13 @@
 
 import re
 from datetime import UTC, datetime
-from ipaddress import IPv6Address
-from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address
 
 _SECONDS = re.compile(r"([0-9]{1,11})(?:\.[0-9]{1,9})?", re.ASCII)
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}")
+"""In its one form: most addresses are, and `ip_address` takes twenty times as long."""
 COUNT_LIMIT = 1 << 31
 
 
@@ -17,24 +20,20 @@ def count(text: str) -> int:
 
 
 def address(text: str) -> str:
-    """An IPv4 or IPv6 address in canonical form, an IPv4 address in IPv6 as IPv4. Raises ValueError.
+    """An IPv4 or IPv6 address in canonical form, an IPv4 address in IPv6 as IPv4. Raises ValueError."""
+    return text if _IPV4.fullmatch(text) else _canonical(text)
 
-    As `ipaddress` has it, in a twentieth of the time.
-    """
+
+@lru_cache(maxsize=1 << 14)
+def _canonical(text: str) -> str:
     try:
-        if ":" not in text:
-            inet_pton(AF_INET, text)  # takes the one form only
-            return text
-        found = inet_ntop(AF_INET6, inet_pton(AF_INET6, text))
-    except (OSError, ValueError):
+        found = IPv6Address(text) if ":" in text else IPv4Address(text)
+    except ValueError:
         raise ValueError("source_ip") from None
-    return _mapped(found) if "." in found else found
-
-
-def _mapped(text: str) -> str:
-    """The C library writes any IPv6 address that may hold an IPv4 address so; only one in ::ffff:0:0/96 does."""
-    found = IPv6Address(text)
-    return str(found.ipv4_mapped or found)
+    if "%" in text:  # a zone names an interface of the reporter's
+        raise ValueError("source_ip")
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return str(mapped or found)
 
 
 def instant(text: str) -> int:
